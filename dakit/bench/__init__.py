@@ -1,1 +1,24 @@
+"""Methods × shifts × seeds: tasks, comparisons, and the demo."""
 
+from importlib import import_module as _import_module
+
+_HOMES = {
+    "Task": "task",
+    "make_task": "task",
+    "Comparison": "compare",
+    "Result": "compare",
+    "compare": "compare",
+    "PAIRS": "demo",
+    "run_demo": "demo",
+}
+
+__all__ = ["PAIRS", "Comparison", "Result", "Task", "compare", "make_task", "run_demo"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        # the function `compare` shares its module's name, so it is put in place of the module
+        value = getattr(_import_module(f"dakit.bench.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'dakit.bench' has no attribute {name!r}")

@@ -1,0 +1,168 @@
+"""``dakit adapt``: one source, one target, one method, beside ``source_only`` at the same budget."""
+
+from __future__ import annotations
+
+import ast
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dakit import methods as _methods
+from dakit.bench.compare import Comparison, compare
+from dakit.bench.task import Task, make_task
+from dakit.domains import Domain, load, open_domain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass
+class Adaptation:
+    """Result of :func:`adapt`.
+
+    ``shift_before`` is the shift between the features of ``source_only``, ``shift_after`` between those of the method,
+    both on held-out examples.
+    """
+
+    method: str
+    comparison: Comparison
+    seconds: float
+    out: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        c = self.comparison
+        return {
+            "method": self.method,
+            "source": c.tasks[c.seeds[0]].source.name,
+            "target": c.tasks[c.seeds[0]].target.name,
+            "seeds": len(c.seeds),
+            "source_accuracy": c.accuracy(self.method, "source"),
+            "target_accuracy": c.accuracy(self.method, "target"),
+            "source_only": {"source_accuracy": c.accuracy("source_only", "source"), "target_accuracy": c.accuracy("source_only")},
+            "gain": c.gain(self.method),
+            "shift_before": c.shift("source_only"),
+            "shift_after": c.shift(self.method),
+            "health": c.runs[self.method, c.seeds[0]].health().messages,
+            "config": c.runs[self.method, c.seeds[0]].config,
+            "seconds": self.seconds,
+        }
+
+    def rich_table(self) -> Table:
+        from dakit.bench.tables import comparison_table
+
+        return comparison_table(self.comparison, title=f"{self.comparison.name}, {self.method}")
+
+
+def adapt(
+    source: str | Domain,
+    target: str | Domain,
+    *,
+    method: str = "dann",
+    seeds: int | Sequence[int] = 3,
+    backbone: str = "auto",
+    hyperparameters: dict[str, Any] | None = None,
+    label_column: str | None = None,
+    paired: bool = False,
+    out: str | Path | None = None,
+    say: Callable[[str], None] = lambda message: None,
+    **fit_options: Any,
+) -> Adaptation:
+    """Train ``method`` and ``source_only`` on the same splits and compare them on held-out examples.
+
+    Parameters
+    ----------
+    source, target : Domain, or what :func:`dakit.domains.open_domain` takes
+        The source needs labels. Labels of the target, where there are any, are used to judge and for nothing else.
+    method : str
+        A name of ``dakit.methods.names()``.
+    seeds : int or sequence of int
+    backbone : str
+        ``"auto"`` is an MLP for flat features and a LeNet-size CNN for images.
+    hyperparameters : dict
+        Keyword arguments of the method.
+    label_column : str, optional
+        Of tables.
+    paired : bool
+        For two domains of one bundled set: give both the same concepts instead of disjoint ones.
+    out : path, optional
+        Where runs (safetensors and JSON), ``results.json`` and ``adapt.html`` go; nothing is written when None.
+    say : callable
+        Told one line of text before each training.
+    **fit_options
+        Passed to :func:`dakit.training.fit`.
+
+    Returns
+    -------
+    Adaptation
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, a source without labels or with one class, a target with a class that the source does not
+        know, examples of different shapes, or domains too small to split.
+    """
+    start = time.perf_counter()
+    if method not in _methods.names():
+        raise ValueError(f"unknown method {method!r}; choose from {', '.join(_methods.names())}")
+    draw = _drawing(source, target, label_column=label_column, paired=paired)
+    names = list(dict.fromkeys(["source_only", method]))
+    comparison = compare(
+        draw,
+        names,
+        seeds=seeds,
+        backbone=backbone,
+        hyperparameters={method: hyperparameters or {}},
+        on_run=lambda name, seed: say(f"{name}, seed {seed}"),
+        **fit_options,
+    )
+    folder = Path(out) if out is not None else Path()
+    result = Adaptation(method, comparison, time.perf_counter() - start, folder)
+    if out is not None:
+        _write(result, folder)
+    return result
+
+
+def _drawing(source: str | Domain, target: str | Domain, *, label_column: str | None, paired: bool) -> Callable[[int], Task]:
+    """A function of the seed that draws a task; two domains of one bundled set keep their concepts apart."""
+    names = [s.split("/") for s in (source, target) if isinstance(s, str)]
+    same_set = len(names) == 2 and all(len(n) == 2 for n in names) and names[0][0] == names[1][0]
+    if same_set and not Path(str(source)).exists():
+        # open both by name first: that checks the names and says what is wrong with them
+        open_domain(source), open_domain(target)
+        loaded = load(names[0][0])
+        a, b = names[0][1], names[1][1]
+        return lambda seed: make_task(*loaded.pair(a, b, paired=paired, seed=seed), seed=seed)
+    if paired:
+        raise ValueError("paired needs two domains of one bundled set, for example emoji/noto and emoji/twemoji")
+    s = source if isinstance(source, Domain) else open_domain(source, label_column=label_column)
+    t = target if isinstance(target, Domain) else open_domain(target, label_column=label_column)
+    return lambda seed: make_task(s, t, seed=seed)
+
+
+def _write(result: Adaptation, folder: Path) -> None:
+    from dakit.bench.pages import comparison_page
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for (name, seed), run in result.comparison.runs.items():
+        run.save(folder / f"{name}-seed{seed}")
+    (folder / "results.json").write_text(json.dumps(result.as_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+    (folder / "adapt.html").write_text(
+        comparison_page([result.comparison], title=f"{result.method}: {result.comparison.name}"), encoding="utf-8"
+    )
+
+
+def parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
+    """``["lambda_=0.5"]`` to ``{"lambda_": 0.5}``; values are Python literals, anything else stays text."""
+    out: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"a hyper-parameter is written NAME=VALUE, for example lambda_=0.5; got {text!r}")
+        try:
+            out[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            out[name] = value
+    return out

@@ -1,0 +1,342 @@
+"""The ``dakit`` command.
+
+Every command takes ``--json``: one JSON object on stdout and nothing else. Progress and remarks go to stderr. A wrong
+input is one sentence on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+app = typer.Typer(
+    name="dakit",
+    help="Measure, see and close distribution shift.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+chapters = typer.Typer(help="The chapter notebooks.", no_args_is_help=True)
+app.add_typer(chapters, name="chapters")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for what is written.", file_okay=False)]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, 0 to K − 1.")]
+
+
+def main() -> None:
+    """Entry point: turns every expected error into one sentence and exit code 2."""
+    try:
+        status = app(standalone_mode=False)
+        code = status if isinstance(status, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        code = 2
+    except click.ClickException as error:
+        code = _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # the reader of our output has left, as `| head` does: nothing to complain about
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+        if os.environ.get("DAKIT_DEBUG"):
+            raise
+        code = _fail(_sentence(error))
+    sys.exit(code)
+
+
+def _fail(sentence: str) -> int:
+    print(f"dakit: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(str(text).split()) or type(error).__name__
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    """Write JSON that every parser takes: NaN and infinity become null."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _console(stderr: bool = False):
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _say(message: str, quiet: bool = False) -> None:
+    if not quiet:
+        _console(stderr=True).print(message)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    if value != 0 and abs(value) < 10**-digits:
+        return f"{value:.1e}"
+    return f"{value:.{digits}f}"
+
+
+@app.callback()
+def _settings() -> None:
+    # A command's output is its tables: advice of other libraries to their developers does not belong in it.
+    if not os.environ.get("DAKIT_DEBUG"):
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"(umap|sklearn|torch|numba)\b")
+
+
+@app.command()
+def demo(
+    out: Out = Path("out"),
+    as_json: Json = False,
+    seeds: Seeds = 3,
+    quick: Annotated[bool, typer.Option(help="A tenth of the steps: to see that everything works.")] = False,
+) -> None:
+    """Watch a real domain gap open and close: emoji styles and handwritten digits, five methods, three seeds."""
+    from dakit.bench.demo import run_demo
+
+    result = run_demo(out, seeds=seeds, quick=quick, console=_console(stderr=True))
+    if as_json:
+        _print_json(result.as_dict())
+        return
+    console = _console()
+    for table in result.rich_tables():
+        console.print(table)
+    console.print(f"[bold]Open {result.page}[/bold] in a browser to see the features move.", soft_wrap=True)
+
+
+@app.command()
+def shift(
+    a: Annotated[str, typer.Argument(metavar="A", help="set/domain, .npz, .npy, .csv, .parquet, or image folder")],
+    b: Annotated[str, typer.Argument(metavar="B", help="the same kinds")],
+    label_column: LabelColumn = None,
+    metrics: Annotated[str | None, typer.Option(help="Comma-separated: mmd,a_distance,coral,frechet,idd,icv")] = None,
+    seed: Annotated[int, typer.Option(help="Of permutations and folds.")] = 0,
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page.", dir_okay=False)] = None,
+) -> None:
+    """Measure how far apart two data sets are."""
+    from dakit.bench.shift import measure_shift
+    from dakit.domains import open_domain
+
+    source, target = open_domain(a, label_column=label_column), open_domain(b, label_column=label_column)
+    names = None if metrics is None else [m.strip() for m in metrics.split(",") if m.strip()]
+    measured = measure_shift(source, target, names, seed=seed)
+    if html is not None:
+        from dakit.bench.pages import shift_page
+
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(shift_page(source, target, measured), encoding="utf-8")
+        _say(f"wrote {html}", quiet=as_json)
+    if as_json:
+        sides = {side: _describe(d) for side, d in (("source", source), ("target", target))}
+        _print_json({**sides, "metrics": measured, "seed": seed})
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{source.name} → {target.name}", caption=f"{len(source)} and {len(target)} examples of shape {source.shape}")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in measured.items():
+        table.add_row(name, _number(value, 4))
+    _console().print(table)
+
+
+def _describe(domain: Any) -> dict[str, Any]:
+    return {"name": domain.name, "n": len(domain), "shape": list(domain.shape), "classes": domain.counts() or None}
+
+
+@app.command()
+def adapt(
+    source: Annotated[str, typer.Option(help="Labelled: set/domain, file or folder.")],
+    target: Annotated[str, typer.Option(help="Labels are optional and only judge.")],
+    method: Annotated[str, typer.Option(help="A name of `dakit methods`.")] = "dann",
+    seeds: Seeds = 3,
+    steps: Annotated[int, typer.Option(min=1)] = 1000,
+    batch_size: Annotated[int, typer.Option(min=2)] = 64,
+    lr: Annotated[float, typer.Option(min=0.0)] = 0.01,
+    backbone: Annotated[str, typer.Option(help="auto, mlp, lenet, resnet18, embedding, or hub:PATH")] = "auto",
+    augment: Annotated[str | None, typer.Option(help="shift, flip or shift+flip; images only")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="Hyper-parameter, NAME=VALUE; repeatable.")] = None,
+    label_column: LabelColumn = None,
+    paired: Annotated[bool, typer.Option(help="Let source and target hold the same concepts.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "auto",
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Adapt from a labelled source to a target, and say what it changed."""
+    from dakit.bench.adapt import adapt as run_adapt
+    from dakit.bench.adapt import parse_parameters
+
+    result = run_adapt(
+        source,
+        target,
+        method=method,
+        seeds=seeds,
+        backbone=backbone,
+        hyperparameters=parse_parameters(param or []),
+        label_column=label_column,
+        paired=paired,
+        out=out,
+        say=lambda message: _say(message, quiet=as_json),
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        augment=augment,
+        device=device,
+        progress=not as_json and sys.stderr.isatty(),
+    )
+    if as_json:
+        _print_json(result.as_dict())
+        return
+    console = _console()
+    console.print(result.rich_table())
+    console.print(f"Runs, results and page are in {result.out}", soft_wrap=True)
+
+
+@app.command("methods")
+def list_methods(as_json: Json = False) -> None:
+    """List the methods: what each assumes and where it comes from."""
+    from dakit import methods
+
+    rows = {name: methods.describe(name) for name in methods.names()}
+    if as_json:
+        _print_json({"methods": rows})
+        return
+    _print_rows("Methods", rows)
+
+
+@app.command("domains")
+def list_domains(as_json: Json = False) -> None:
+    """List the bundled data sets and their domains, with counts."""
+    from dakit import domains
+
+    rows = {}
+    for name, description in domains.bundled().items():
+        loaded = domains.load(name)
+        rows[name] = {
+            "description": description,
+            "domains": {d.name: len(d) for d in loaded.values()},
+            "classes": list(loaded.classes),
+            "shape": list(next(iter(loaded.values())).shape),
+        }
+    if as_json:
+        _print_json({"sets": rows})
+        return
+    from rich.table import Table
+
+    table = Table(title="Bundled sets")
+    for column in ("set", "domains (examples)", "classes", "one example"):
+        table.add_column(column, overflow="fold")
+    for name, row in rows.items():
+        listed = ", ".join(f"{d} ({n})" for d, n in row["domains"].items())
+        table.add_row(f"[bold]{name}[/bold]\n{row['description']}", listed, ", ".join(row["classes"]), str(tuple(row["shape"])))
+    _console().print(table)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine offers and what is missing."""
+    from dakit.doctor import examine
+
+    found = examine()
+    if as_json:
+        _print_json(found)
+    else:
+        from rich.table import Table
+
+        table = Table(show_header=False, title="dakit doctor")
+        for key in ("dakit", "python", "system", "device", "cpus", "torch_threads", "chromium"):
+            table.add_row(key, str(found[key] or "not found (needed by the browser tests only)"))
+        memory = found["memory_gib"]
+        table.add_row("memory", f"{memory['available']} of {memory['total']} GiB free" if memory else "unknown")
+        table.add_row("packages", ", ".join(f"{k} {v}" for k, v in found["packages"].items() if v))
+        table.add_row("optional", ", ".join(f"{k} {v or '–'}" for k, v in found["optional"].items()))
+        _console().print(table)
+        for problem in found["problems"]:
+            _console().print(f"[bold]problem:[/bold] {problem}")
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+@chapters.command("list")
+def chapters_list(as_json: Json = False) -> None:
+    """List the chapters."""
+    from dakit import course
+
+    rows = course.list_chapters()
+    if as_json:
+        _print_json({"chapters": [r.as_dict() for r in rows]})
+        return
+    _print_rows("Chapters", {r.name: {"title": r.title, "promise": r.promise, "time": r.time} for r in rows})
+
+
+@chapters.command("build")
+def chapters_build(check: Annotated[bool, typer.Option(help="Only compare; exit 1 on a difference.")] = False) -> None:
+    """Generate the student notebooks from notebooks/source."""
+    from dakit import course
+
+    changed = course.build_chapters(check=check)
+    for path in changed:
+        print(path)
+    if check and changed:
+        _say(f"{len(changed)} notebook(s) differ from their source: run make chapters")
+        raise typer.Exit(1)
+
+
+@chapters.command("run")
+def chapters_run(
+    names: Annotated[list[str] | None, typer.Argument(help="Chapters; all of them when none is named.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, teach or full")] = "smoke",
+    as_json: Json = False,
+) -> None:
+    """Run chapters with their solutions; show seconds and peak memory."""
+    from dakit import course
+
+    rows = course.run_chapters(names, profile)
+    if as_json:
+        _print_json({"profile": profile, "chapters": [r.as_dict() for r in rows]})
+    else:
+        _print_rows(f"Chapters, profile {profile}", {r.name: r.as_dict() for r in rows})
+    if any(not r.ok for r in rows):
+        raise typer.Exit(1)
+
+
+def _print_rows(title: str, rows: dict[str, dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title)
+    table.add_column("name", style="bold", no_wrap=True)
+    columns = list(next(iter(rows.values()), {}))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for name, row in rows.items():
+        table.add_row(name, *(str(row[c]) for c in columns))
+    _console().print(table)
