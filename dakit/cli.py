@@ -134,10 +134,14 @@ def demo(
 
 @app.command()
 def shift(
-    a: Annotated[str, typer.Argument(metavar="A", help="set/domain, .npz, .npy, .csv, .parquet, or image folder")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="set/domain, .npz, .npy, .csv, .parquet, or image folder")
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="the same kinds")],
     label_column: LabelColumn = None,
-    metrics: Annotated[str | None, typer.Option(help="Comma-separated: mmd,a_distance,coral,frechet,idd,icv")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Comma-separated: mmd,a_distance,coral,frechet,idd,icv")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of permutations and folds.")] = 0,
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page.", dir_okay=False)] = None,
@@ -161,7 +165,10 @@ def shift(
         return
     from rich.table import Table
 
-    table = Table(title=f"{source.name} → {target.name}", caption=f"{len(source)} and {len(target)} examples of shape {source.shape}")
+    table = Table(
+        title=f"{source.name} → {target.name}",
+        caption=f"{len(source)} and {len(target)} examples of shape {source.shape}",
+    )
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in measured.items():
@@ -170,7 +177,12 @@ def shift(
 
 
 def _describe(domain: Any) -> dict[str, Any]:
-    return {"name": domain.name, "n": len(domain), "shape": list(domain.shape), "classes": domain.counts() or None}
+    return {
+        "name": domain.name,
+        "n": len(domain),
+        "shape": list(domain.shape),
+        "classes": domain.counts() or None,
+    }
 
 
 @app.command()
@@ -182,7 +194,9 @@ def adapt(
     steps: Annotated[int, typer.Option(min=1)] = 1000,
     batch_size: Annotated[int, typer.Option(min=2)] = 64,
     lr: Annotated[float, typer.Option(min=0.0)] = 0.01,
-    backbone: Annotated[str, typer.Option(help="auto, mlp, lenet, resnet18, embedding, or hub:PATH")] = "auto",
+    backbone: Annotated[
+        str, typer.Option(help="auto, mlp, lenet, resnet18, embedding, or hub:PATH")
+    ] = "auto",
     augment: Annotated[str | None, typer.Option(help="shift, flip or shift+flip; images only")] = None,
     param: Annotated[list[str] | None, typer.Option(help="Hyper-parameter, NAME=VALUE; repeatable.")] = None,
     label_column: LabelColumn = None,
@@ -257,7 +271,12 @@ def list_domains(as_json: Json = False) -> None:
         table.add_column(column, overflow="fold")
     for name, row in rows.items():
         listed = ", ".join(f"{d} ({n})" for d, n in row["domains"].items())
-        table.add_row(f"[bold]{name}[/bold]\n{row['description']}", listed, ", ".join(row["classes"]), str(tuple(row["shape"])))
+        table.add_row(
+            f"[bold]{name}[/bold]\n{row['description']}",
+            listed,
+            ", ".join(row["classes"]),
+            str(tuple(row["shape"])),
+        )
     _console().print(table)
 
 
@@ -276,7 +295,9 @@ def doctor(as_json: Json = False) -> None:
         for key in ("dakit", "python", "system", "device", "cpus", "torch_threads", "chromium"):
             table.add_row(key, str(found[key] or "not found (needed by the browser tests only)"))
         memory = found["memory_gib"]
-        table.add_row("memory", f"{memory['available']} of {memory['total']} GiB free" if memory else "unknown")
+        table.add_row(
+            "memory", f"{memory['available']} of {memory['total']} GiB free" if memory else "unknown"
+        )
         table.add_row("packages", ", ".join(f"{k} {v}" for k, v in found["packages"].items() if v))
         table.add_row("optional", ", ".join(f"{k} {v or '–'}" for k, v in found["optional"].items()))
         _console().print(table)
@@ -299,7 +320,9 @@ def chapters_list(as_json: Json = False) -> None:
 
 
 @chapters.command("build")
-def chapters_build(check: Annotated[bool, typer.Option(help="Only compare; exit 1 on a difference.")] = False) -> None:
+def chapters_build(
+    check: Annotated[bool, typer.Option(help="Only compare; exit 1 on a difference.")] = False,
+) -> None:
     """Generate the student notebooks from notebooks/source."""
     from dakit import course
 
@@ -313,7 +336,9 @@ def chapters_build(check: Annotated[bool, typer.Option(help="Only compare; exit 
 
 @chapters.command("run")
 def chapters_run(
-    names: Annotated[list[str] | None, typer.Argument(help="Chapters; all of them when none is named.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Chapters; all of them when none is named.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="smoke, teach or full")] = "smoke",
     as_json: Json = False,
 ) -> None:

@@ -39,7 +39,9 @@ def examine() -> dict[str, Any]:
     if memory is not None and memory["available"] < 1.0:
         problems.append(f"only {memory['available']:.1f} GiB of memory are free; chapters need about 1 GiB")
     if version("jupyterlab_widgets") is None:
-        problems.append("jupyterlab_widgets is not installed, so widgets will not show: pip install ipywidgets")
+        problems.append(
+            "jupyterlab_widgets is not installed, so widgets will not show: pip install ipywidgets"
+        )
     return {
         "dakit": dakit.__version__,
         "python": platform.python_version(),

@@ -1,6 +1,6 @@
 """Build the site: stage pages and chapter sources into one folder, then run Sphinx on it with warnings as errors.
 
-    python docs/build.py [--profile teach]
+python docs/build.py [--profile teach]
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ HTML = ROOT / "docs" / "_build" / "html"
 def stage() -> None:
     """Copy what the site is made of; chapters keep their folders."""
     shutil.rmtree(STAGE, ignore_errors=True)
-    shutil.copytree(ROOT / "notebooks" / "source", STAGE / "chapters", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "notebooks" / "source", STAGE / "chapters", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for page in (ROOT / "docs").glob("*.md"):
         shutil.copy(page, STAGE)
     for name in ("conf.py", "mathml.py"):
@@ -31,16 +33,31 @@ def stage() -> None:
         (STAGE / "cards").mkdir(exist_ok=True)
         shutil.copy(card, STAGE / "cards")
     listing = "\n".join(f"cards/{card.stem}" for card in cards)
-    (STAGE / "data.md").write_text(f"# Data\n\nOne card a bundled set.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listing}\n```\n")
+    (STAGE / "data.md").write_text(
+        f"# Data\n\nOne card a bundled set.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listing}\n```\n"
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--profile", default="teach", choices=("smoke", "teach", "full"))
     profile = parser.parse_args().profile
     stage()
     env = dict(os.environ, DAKIT_PROFILE=profile)
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(STAGE), str(HTML)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        str(STAGE),
+        str(HTML),
+    ]
     done = subprocess.run(command, env=env, check=False)
     if done.returncode == 0:
         print(f"open {HTML.relative_to(ROOT)}/index.html")

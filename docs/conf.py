@@ -30,7 +30,9 @@ nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "cache"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
-nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # the default links scripts of another host; stills are in the output
+nb_ipywidgets_js: dict[
+    str, dict[str, str]
+] = {}  # the default links scripts of another host; stills are in the output
 nb_mime_priority_overrides = [("html", "text/html", 0), ("html", "image/png", 1)]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 

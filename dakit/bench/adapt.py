@@ -41,7 +41,10 @@ class Adaptation:
             "seeds": len(c.seeds),
             "source_accuracy": c.accuracy(self.method, "source"),
             "target_accuracy": c.accuracy(self.method, "target"),
-            "source_only": {"source_accuracy": c.accuracy("source_only", "source"), "target_accuracy": c.accuracy("source_only")},
+            "source_only": {
+                "source_accuracy": c.accuracy("source_only", "source"),
+                "target_accuracy": c.accuracy("source_only"),
+            },
             "gain": c.gain(self.method),
             "shift_before": c.shift("source_only"),
             "shift_after": c.shift(self.method),
@@ -125,7 +128,9 @@ def adapt(
     return result
 
 
-def _drawing(source: str | Domain, target: str | Domain, *, label_column: str | None, paired: bool) -> Callable[[int], Task]:
+def _drawing(
+    source: str | Domain, target: str | Domain, *, label_column: str | None, paired: bool
+) -> Callable[[int], Task]:
     """A function of the seed that draws a task; two domains of one bundled set keep their concepts apart."""
     names = [s.split("/") for s in (source, target) if isinstance(s, str)]
     same_set = len(names) == 2 and all(len(n) == 2 for n in names) and names[0][0] == names[1][0]
@@ -136,7 +141,9 @@ def _drawing(source: str | Domain, target: str | Domain, *, label_column: str | 
         a, b = names[0][1], names[1][1]
         return lambda seed: make_task(*loaded.pair(a, b, paired=paired, seed=seed), seed=seed)
     if paired:
-        raise ValueError("paired needs two domains of one bundled set, for example emoji/noto and emoji/twemoji")
+        raise ValueError(
+            "paired needs two domains of one bundled set, for example emoji/noto and emoji/twemoji"
+        )
     s = source if isinstance(source, Domain) else open_domain(source, label_column=label_column)
     t = target if isinstance(target, Domain) else open_domain(target, label_column=label_column)
     return lambda seed: make_task(s, t, seed=seed)
@@ -148,9 +155,12 @@ def _write(result: Adaptation, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for (name, seed), run in result.comparison.runs.items():
         run.save(folder / f"{name}-seed{seed}")
-    (folder / "results.json").write_text(json.dumps(result.as_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+    (folder / "results.json").write_text(
+        json.dumps(result.as_dict(), indent=2, ensure_ascii=False), encoding="utf-8"
+    )
     (folder / "adapt.html").write_text(
-        comparison_page([result.comparison], title=f"{result.method}: {result.comparison.name}"), encoding="utf-8"
+        comparison_page([result.comparison], title=f"{result.method}: {result.comparison.name}"),
+        encoding="utf-8",
     )
 
 
@@ -160,7 +170,9 @@ def parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"a hyper-parameter is written NAME=VALUE, for example lambda_=0.5; got {text!r}")
+            raise ValueError(
+                f"a hyper-parameter is written NAME=VALUE, for example lambda_=0.5; got {text!r}"
+            )
         try:
             out[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

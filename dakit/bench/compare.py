@@ -81,7 +81,9 @@ class Comparison:
     def gain(self, method: str, over: str = "source_only") -> dict[str, Any] | None:
         """Difference of target accuracy to ``over``, seed by seed."""
         a, b = self.accuracy(method), self.accuracy(over)
-        return None if a is None or b is None else spread([x - y for x, y in zip(a["per_seed"], b["per_seed"])])
+        return (
+            None if a is None or b is None else spread([x - y for x, y in zip(a["per_seed"], b["per_seed"])])
+        )
 
     def table(self) -> pd.DataFrame:
         """One row a method: accuracies and shift numbers, mean and standard deviation over the seeds."""
@@ -159,7 +161,9 @@ def compare(
                 on_run(name, seed)
             start = time.perf_counter()
             body = backbone(here) if callable(backbone) else backbone
-            method = _methods.build(name, here.source, backbone=body, seed=seed, **hyperparameters.get(name, {}))
+            method = _methods.build(
+                name, here.source, backbone=body, seed=seed, **hyperparameters.get(name, {})
+            )
             run = fit(method, here.source, here.target, seed=seed, **fit_options)
             out.results.append(measure(name, seed, run, here, permutations=permutations, start=start))
             if seed == seeds[0]:

@@ -68,6 +68,6 @@ def comparison_table(comparison: Comparison, *, title: str) -> Table:
 def caption(comparison: Comparison) -> str:
     n = len(comparison.seeds)
     return (
-        f"mean ± standard deviation over {n} seed{'s' if n > 1 else ''}; accuracy in %, all on held-out examples; shift between the "
-        "features of source and target; p is the largest over the seeds"
+        f"mean ± standard deviation over {n} seed{'s' if n > 1 else ''}; accuracy in %, all on held-out examples; "
+        "shift between the features of source and target; p is the largest over the seeds"
     )

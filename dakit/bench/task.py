@@ -59,10 +59,14 @@ def make_task(
         raise ValueError(f"the source {source.name!r} has no labels; adaptation needs a labelled source")
     present = [c for c, n in source.counts().items() if n]
     if len(present) < 2:
-        raise ValueError(f"the source {source.name!r} holds one class only ({present[0]}); a classifier needs at least two")
+        raise ValueError(
+            f"the source {source.name!r} holds one class only ({present[0]}); a classifier needs at least two"
+        )
     for domain in (source, target):
         if len(domain) < 4:
-            raise ValueError(f"domain {domain.name!r} holds {len(domain)} examples; at least 4 are needed to train and to judge")
+            raise ValueError(
+                f"domain {domain.name!r} holds {len(domain)} examples; at least 4 are needed to train and to judge"
+            )
     if source.shape != target.shape:
         raise ValueError(
             f"source and target must have examples of one shape: {source.name!r} has {source.shape}, "

@@ -59,21 +59,31 @@ class Domain:
     def __post_init__(self) -> None:
         x, y = self.x, self.y
         if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise TypeError(f"domain {self.name!r}: x must be a floating-point tensor; from_arrays converts arrays")
+            raise TypeError(
+                f"domain {self.name!r}: x must be a floating-point tensor; from_arrays converts arrays"
+            )
         if x.ndim < 2:
-            raise ValueError(f"domain {self.name!r}: x must have shape (n, ...) with at least 2 axes, got {tuple(x.shape)}")
+            raise ValueError(
+                f"domain {self.name!r}: x must have shape (n, ...) with at least 2 axes, got {tuple(x.shape)}"
+            )
         if len(x) == 0:
             raise ValueError(f"domain {self.name!r} is empty; it needs at least one example")
         bad = len(x) - int(torch.isfinite(x.flatten(1)).all(dim=1).sum())
         if bad:
-            raise ValueError(f"domain {self.name!r}: {bad} of {len(x)} examples hold NaN or infinite values; drop or fill them first")
+            raise ValueError(
+                f"domain {self.name!r}: {bad} of {len(x)} examples hold NaN or infinite values; drop or fill them first"
+            )
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         object.__setattr__(self, "meta", {str(k): np.asarray(v) for k, v in self.meta.items()})
         if y is not None:
             if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
-                raise TypeError(f"domain {self.name!r}: y must be an integer tensor of class indices; from_arrays converts names")
+                raise TypeError(
+                    f"domain {self.name!r}: y must be an integer tensor of class indices; from_arrays converts names"
+                )
             if y.shape != x.shape[:1]:
-                raise ValueError(f"domain {self.name!r}: y has shape {tuple(y.shape)} but x holds {len(x)} examples; y must be ({len(x)},)")
+                raise ValueError(
+                    f"domain {self.name!r}: y must have shape ({len(x)},), one entry per example, not {tuple(y.shape)}"
+                )
             if int(y.min()) < 0 or int(y.max()) >= len(self.classes):
                 raise ValueError(
                     f"domain {self.name!r}: labels run from {int(y.min())} to {int(y.max())}, "
@@ -82,7 +92,9 @@ class Domain:
             object.__setattr__(self, "y", y.to(torch.int64))
         for key, column in self.meta.items():
             if len(column) != len(x):
-                raise ValueError(f"domain {self.name!r}: meta column {key!r} has {len(column)} entries for {len(x)} examples")
+                raise ValueError(
+                    f"domain {self.name!r}: meta column {key!r} has {len(column)} entries for {len(x)} examples"
+                )
 
     # -- what it is -----------------------------------------------------------------------------------------
 
@@ -169,7 +181,9 @@ class Domain:
         order = rng.permutation(len(self))
         cut = min(len(self) - 1, max(1, round(fraction * len(self))))
         if len(self) < 2:
-            raise ValueError(f"domain {self.name!r} holds one example and cannot be split; it needs at least two")
+            raise ValueError(
+                f"domain {self.name!r} holds one example and cannot be split; it needs at least two"
+            )
         if self.y is not None:
             # Sort the shuffled examples by their relative rank inside their class: a cut then takes the same
             # share of every class, to within one example.
@@ -213,7 +227,8 @@ class DomainSet(Mapping[str, Domain]):
         for d in self._domains.values():
             if d.classes != first.classes:
                 raise ValueError(
-                    f"domains of a set share their classes: {first.name!r} has {list(first.classes)}, {d.name!r} has {list(d.classes)}"
+                    f"domains of a set share their classes: {first.name!r} has {list(first.classes)}, "
+                    f"{d.name!r} has {list(d.classes)}"
                 )
         self.classes = first.classes
 
@@ -234,7 +249,9 @@ class DomainSet(Mapping[str, Domain]):
         return len(self._domains)
 
     def __repr__(self) -> str:
-        return "\n".join([f"DomainSet {self.name!r} of {len(self)} domains", *(f"  {d!r}" for d in self.values())])
+        return "\n".join(
+            [f"DomainSet {self.name!r} of {len(self)} domains", *(f"  {d!r}" for d in self.values())]
+        )
 
     def _repr_html_(self) -> str:
         from dakit.domains.display import set_html
@@ -268,7 +285,9 @@ class DomainSet(Mapping[str, Domain]):
         s, t = self[source], self[target]
         if "concept" not in s.meta or "concept" not in t.meta:
             if paired:
-                raise ValueError(f"{self.name!r} has no concepts shared between domains, so it cannot be paired")
+                raise ValueError(
+                    f"{self.name!r} has no concepts shared between domains, so it cannot be paired"
+                )
             return s, t
         cs, ct = s.meta["concept"], t.meta["concept"]
         if paired:
@@ -278,7 +297,9 @@ class DomainSet(Mapping[str, Domain]):
         concepts, first = np.unique(everything, return_index=True)
         labels = torch.cat([_labels(s), _labels(t)]).cpu()[torch.from_numpy(first)]
         of_concepts = Domain("concepts", torch.zeros(len(concepts), 1), labels, self.classes)
-        chosen = Domain.split(replace(of_concepts, meta={"concept": concepts}), fraction, seed)[0].meta["concept"]
+        chosen = Domain.split(replace(of_concepts, meta={"concept": concepts}), fraction, seed)[0].meta[
+            "concept"
+        ]
         return s.subset(np.isin(cs, chosen)), t.subset(~np.isin(ct, chosen))
 
 

@@ -1,0 +1,5 @@
+"""``python -m dakit`` is the ``dakit`` command."""
+
+from dakit.cli import main
+
+main()
