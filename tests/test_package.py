@@ -39,10 +39,15 @@ ALLOWED = {
 }
 
 
-def test_import_loads_nothing_that_torch_does_not():
-    code = "import sys, torch; before = set(sys.modules); import dakit; print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+def newly_imported(first: str, then: str) -> set[str]:
+    """Top-level modules that ``then`` loads in a fresh process in which ``first`` ran before."""
+    code = f"import sys; {first}; before = set(sys.modules); {then}; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"dakit"}
+    return {module.split(".")[0] for module in done.stdout.split()}
+
+
+def test_import_loads_nothing_that_torch_does_not():
+    assert newly_imported("import torch", "import dakit") <= {"dakit"}
 
 
 @pytest.mark.parametrize(
@@ -50,13 +55,7 @@ def test_import_loads_nothing_that_torch_does_not():
     ["domains", "losses", "metrics", "models", "methods", "training", "views", "bench", "course", "cli"],
 )
 def test_every_part_imports_without_the_heavy_libraries(name):
-    """Not through torch either: some of these torch may bring by itself."""
-    code = (
-        "import sys, torch; import torch.utils.data; before = set(sys.modules);"
-        f"import dakit.{name}; print(*sorted({{m.split('.')[0] for m in set(sys.modules) - before}}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not set(done.stdout.split()) & set(HEAVY)
+    assert not newly_imported("import torch, torch.utils.data", f"import dakit.{name}") & set(HEAVY)
 
 
 def test_everything_public_is_there():
@@ -85,7 +84,7 @@ def test_imports_run_downhill(part):
 
 def test_unknown_attribute_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        dakit.nonsense
+        dakit.nonsense  # noqa: B018
 
 
 def test_wheel_carries_the_data(tmp_path):
