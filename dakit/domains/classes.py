@@ -78,7 +78,7 @@ def align_classes(source: Domain, target: Domain) -> tuple[Domain, Domain]:
         several = len(unknown) > 1
         raise ValueError(
             f"target {target.name!r} has the class{'es' if several else ''} {listed(unknown)}, unknown to "
-            f"source {source.name!r} with {listed(source.classes)}; rename or drop {'them' if several else 'it'}"
+            f"source {source.name!r} with {listed(source.classes)}"
         )
     return source, with_classes(target, source.classes)
 
