@@ -25,7 +25,10 @@ def judge(exercise: Exercise, answer: Any, rng: np.random.Generator) -> tuple[st
         try:
             trial.run(answer)
         except NotImplementedError as stub:
-            return "open", [str(stub) or "your turn", exercise.task]
+            return "open", [
+                exercise.task,
+                f"Still a stub: {str(stub).removeprefix('your turn: ') or 'write it'}.",
+            ]
         except Exception as error:  # whatever a reader's code may raise
             return "wrong", [_stopped(error, trial)]
     right = [close(t.given, t.expected, exercise.rtol, exercise.atol) for t in trials]

@@ -222,6 +222,7 @@ def _own_kernel() -> type:
         @property
         def kernel_spec(self) -> KernelSpec:
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+            curve = {"supported_encryption": ["curve"]}  # encrypted sockets where jupyter_client knows them
+            return KernelSpec(argv=argv, display_name="Python 3", language="python", metadata=curve)
 
     return OwnKernel
