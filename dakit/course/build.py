@@ -114,10 +114,15 @@ def notebook(chapter: Chapter, *, solutions: bool = False) -> Any:
     Raises
     ------
     ValueError
-        If a solution region has no beginning, or covers nothing.
+        If the source cannot be read, or a solution region has no beginning or covers nothing.
     """
     jupytext, nbformat = need("jupytext"), need("nbformat")
-    read = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
+    try:
+        read = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
+    except Exception as error:  # jupytext raises whatever its YAML and its own code raise
+        raise ValueError(
+            f"{chapter.name} cannot be read; look at the YAML block at its head ({error})"
+        ) from None
     made = nbformat.v4.new_notebook(metadata=KERNEL)
     made.nbformat_minor = 5
     seen: dict[str, int] = {}
