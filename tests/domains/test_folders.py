@@ -22,7 +22,7 @@ def plant(root: Path, pattern: str, domains, classes=("bike", "mug"), per_class=
         for c, label in enumerate(classes):
             for i in range(per_class):
                 folder = pattern.format(domain=domain, label=label)
-                draw(root / folder / f"frame_{i:04d}.{suffix}", (50 * (d + 1), 100 * (c + 1), 0))
+                draw(root / folder / f"frame_{i:04d}.{suffix}", (40 * (d + 1), 80 * (c + 1), 0))
     return root
 
 
@@ -110,8 +110,8 @@ def test_layout(tmp_path, layout):
     assert found.names == tuple(sorted(domains)) and found.classes == ("bike", "mug")
     for d, name in enumerate(domains):
         assert found[name].counts() == {"bike": 3, "mug": 3}
-        assert greens(found[name]) == [100] * 3 + [200] * 3
-        assert found[name].x[:, 0].mean().item() * 255 == pytest.approx(50 * (d + 1), abs=0.5)
+        assert greens(found[name]) == [80] * 3 + [160] * 3
+        assert found[name].x[:, 0].mean().item() * 255 == pytest.approx(40 * (d + 1), abs=0.5)
 
 
 def test_one_domain_of_a_benchmark_opens_from_its_folder(tmp_path):
@@ -152,9 +152,9 @@ def test_a_choice_of_domains_passes_over_folders_of_another_form(tmp_path):
 
 def test_pictures_without_class_folders_are_an_unlabelled_domain(tmp_path):
     for i in range(4):
-        draw(tmp_path / f"{i}.jpg", suffix_colour := (i, 0, 0))
+        draw(tmp_path / f"{i}.jpg")
     d = from_folder(tmp_path, size=2)
-    assert not d.labeled and len(d) == 4 and d.classes == () and suffix_colour == (3, 0, 0)
+    assert not d.labeled and len(d) == 4 and d.classes == ()
 
 
 def test_stray_pictures_beside_class_folders_are_passed_over(tmp_path):
@@ -177,13 +177,10 @@ def test_classes_must_agree_or_be_chosen(tmp_path):
     assert from_folder(tmp_path, size=2, classes="shared").classes == ("bike", "mug")
     partial = from_folder(tmp_path, size=2, classes=["pen", "mug"])
     assert partial.classes == ("pen", "mug") and partial["photo"].counts() == {"pen": 0, "mug": 3}
-    assert (
-        greens(partial["art"]) == [round(300 % 256)] * 3 + [200] * 3
-        or partial["art"].y.tolist() == [0] * 3 + [1] * 3
-    )
+    assert greens(partial["art"]) == [240] * 3 + [160] * 3
     with pytest.raises(ValueError, match="has no class 'dodo'"):
         from_folder(tmp_path, size=2, classes=["dodo"])
-    with pytest.raises(ValueError, match="'photo' .* has no pictures of the classes 'pen'"):
+    with pytest.raises(ValueError, match=r"'photo' .* has no pictures of the classes 'pen'"):
         from_folder(tmp_path, size=2, classes=["pen"])
     with pytest.raises(ValueError, match="'shared' or None"):
         from_folder(tmp_path, size=2, classes="bike")
@@ -268,7 +265,7 @@ def test_list_beside_the_pictures_names_classes_by_folder(tmp_path):
     (tmp_path / "real_train.txt").write_text("\n".join(lines) + "\n\n")
     d = from_image_list(tmp_path / "real_train.txt", size=2)
     assert d.name == "real_train" and d.classes == ("bike", "pen") and d.y.tolist() == [1] * 3 + [0] * 3
-    assert greens(d)[3:] == [100] * 3
+    assert greens(d)[3:] == [80] * 3
     wide = from_image_list(tmp_path / "real_train.txt", size=2, classes=["mug", "bike", "pen"])
     assert wide.counts() == {"mug": 0, "bike": 3, "pen": 3}
 
