@@ -1,0 +1,177 @@
+"""The methods, one file each.
+
+>>> names()
+['source_only', 'dann', 'dan', 'deep_coral', 'oracle']
+>>> print(describe("dann").setting)
+labelled source, unlabelled target, the same classes (unsupervised domain adaptation).
+"""
+
+import copy
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from dakit.domains.domain import Domain
+from dakit.methods.align import DAN, DANN, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.method import Batch, Method
+
+__all__ = [
+    "DAN",
+    "DANN",
+    "Batch",
+    "DeepCORAL",
+    "Description",
+    "Method",
+    "Oracle",
+    "SourceOnly",
+    "build",
+    "describe",
+    "from_spec",
+    "names",
+    "spec",
+]
+
+# In the order in which tables show them: the baseline first, the bound last.
+_CLASSES: dict[str, type[Method]] = {
+    "source_only": SourceOnly,
+    "dann": DANN,
+    "dan": DAN,
+    "deep_coral": DeepCORAL,
+    "oracle": Oracle,
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a method says about itself, read from the docstring of its file."""
+
+    name: str
+    summary: str
+    setting: str
+    assumption: str
+    fails_when: str
+    paper: str
+
+
+def names() -> list[str]:
+    """Names of all methods that ``fit`` and the command line know."""
+    return list(_CLASSES)
+
+
+def _class(name: str) -> type[Method]:
+    if name not in _CLASSES:
+        raise ValueError(f"unknown method {name!r}; choose one of {', '.join(_CLASSES)}")
+    return _CLASSES[name]
+
+
+def describe(name: str) -> Description:
+    """One-line summary, setting, assumption, when it fails, and paper of a method.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+    """
+    text = inspect.cleandoc(sys.modules[_class(name).__module__].__doc__)
+    paragraphs = [re.sub(r"\s+", " ", p) for p in text.split("\n\n")]
+
+    def part(heading: str) -> str:
+        return next((p.removeprefix(heading).strip() for p in paragraphs if p.startswith(heading)), "")
+
+    return Description(name, paragraphs[0], *map(part, ("Setting:", "Assumes:", "Fails when:", "Paper:")))
+
+
+def build(
+    name: str, source: Domain, *, backbone: str | nn.Module = "auto", seed: int = 0, **hyperparameters
+) -> Method:
+    """Make a method ready to be fitted.
+
+    Backbone, head and further parts draw their weights in this order from a generator seeded with ``seed``: methods
+    built with one seed start from the same backbone and head. The caller's random state is left alone.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    source : Domain
+        Gives the shape of the inputs and the classes.
+    backbone : str or nn.Module
+        A name for ``models.build``, or a module that maps (b, ...) to (b, d) and has ``out_features = d``. A module is
+        copied, so that several methods can start from the same weights.
+    seed : int
+    **hyperparameters
+        Keyword arguments of the method's class.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the source has fewer than two classes.
+    TypeError
+        If the method has no such hyper-parameter.
+    """
+    from dakit import models
+
+    cls = _class(name)
+    _check_hyperparameters(name, cls, hyperparameters)
+    if source.num_classes < 2:
+        raise ValueError(
+            f"source domain {source.name!r} has {source.num_classes} classes; a classifier needs at least 2"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(backbone, str):
+            backbone = models.build(backbone, source.shape)
+            if hasattr(backbone, "standardise_by"):
+                backbone.standardise_by(source.x)
+        else:
+            if not hasattr(backbone, "out_features"):
+                raise ValueError(
+                    "a backbone needs the attribute out_features, the number of features it returns"
+                )
+            backbone = copy.deepcopy(backbone)
+        return cls(backbone, source.num_classes, **hyperparameters)
+
+
+def _check_hyperparameters(name: str, cls: type[Method], given: dict) -> None:
+    known = [
+        p.name for p in inspect.signature(cls).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    for key in given:
+        if key not in known:
+            raise TypeError(f"method {name!r} has no hyper-parameter {key!r}; it has {', '.join(known)}")
+
+
+def spec(method: Method) -> dict:
+    """Plain values from which :func:`from_spec` makes a method of the same form (not its weights)."""
+    name = next((n for n, cls in _CLASSES.items() if type(method) is cls), type(method).__name__)
+    return {
+        "name": name,
+        "num_classes": method.num_classes,
+        "hyperparameters": method.hyperparameters(),
+        "backbone": getattr(method.backbone, "spec", None),
+    }
+
+
+def from_spec(values: dict) -> Method:
+    """Make a method again from what :func:`spec` returned.
+
+    Raises
+    ------
+    ValueError
+        If the method or its backbone is not one of dakit's own.
+    """
+    from dakit import models
+
+    if values["name"] not in _CLASSES or values["backbone"] is None:
+        raise ValueError(
+            f"method {values['name']!r} or its backbone is not one of dakit's own and cannot be made again from its "
+            "description; pass method=, built as it was before training"
+        )
+    backbone = dict(values["backbone"])
+    with torch.random.fork_rng(devices=[]):
+        module = models.build(backbone.pop("name"), tuple(backbone.pop("shape")), **backbone)
+        return _CLASSES[values["name"]](module, values["num_classes"], **values["hyperparameters"])

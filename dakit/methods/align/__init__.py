@@ -1,0 +1,9 @@
+"""Pull the features of both domains together."""
+
+from dakit.methods.align.dan import DAN
+from dakit.methods.align.dann import DANN
+from dakit.methods.align.deep_coral import DeepCORAL
+from dakit.methods.align.oracle import Oracle
+from dakit.methods.align.source_only import SourceOnly
+
+__all__ = ["DAN", "DANN", "DeepCORAL", "Oracle", "SourceOnly"]
