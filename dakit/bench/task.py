@@ -36,7 +36,7 @@ class Task:
 def make_task(
     source: Domain, target: Domain, *, source_holdout: float = 0.2, target_holdout: float = 0.5, seed: int = 0
 ) -> Task:
-    """Hold out part of each domain, class by class where labels are known.
+    """Hold out part of each domain: of the source class by class, of the target without a look at its labels.
 
     Parameters
     ----------
@@ -74,5 +74,5 @@ def make_task(
         )
     source, target = align_classes(source, target)
     source_train, source_test = source.split(1 - source_holdout, seed)
-    target_train, target_test = target.split(1 - target_holdout, seed)
+    target_train, target_test = target.split(1 - target_holdout, seed, stratify=False)
     return Task(source_train, source_test, target_train, target_test)

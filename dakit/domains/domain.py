@@ -160,15 +160,16 @@ class Domain:
             meta={k: v[rows] for k, v in self.meta.items()},
         )
 
-    def split(self, fraction: float = 0.5, seed: int = 0) -> tuple[Domain, Domain]:
+    def split(self, fraction: float = 0.5, seed: int = 0, *, stratify: bool = True) -> tuple[Domain, Domain]:
         """Cut the domain in two at random: the first part holds ``fraction`` of the examples.
-
-        Labelled domains are cut class by class, so that both parts keep the class proportions.
 
         Parameters
         ----------
         fraction : float in (0, 1)
         seed : int
+        stratify : bool
+            Cut labelled domains class by class, so that both parts keep the class proportions. With False the
+            labels do not influence which example goes where.
 
         Raises
         ------
@@ -184,7 +185,7 @@ class Domain:
             raise ValueError(
                 f"domain {self.name!r} holds one example and cannot be split; it needs at least two"
             )
-        if self.y is not None:
+        if stratify and self.y is not None:
             # Sort the shuffled examples by their relative rank inside their class: a cut then takes the same
             # share of every class, to within one example.
             labels = self.y.cpu().numpy()[order]

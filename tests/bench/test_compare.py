@@ -1,0 +1,112 @@
+"""Comparisons: the numbers in the table are those of the runs, and the gain is paired by seed."""
+
+import numpy as np
+import pytest
+import torch
+
+from dakit import training
+from dakit.bench import compare, make_task
+from dakit.bench.compare import spread
+from dakit.bench.tables import comparison_rows, plus_minus
+from dakit.domains import Domain
+
+CLASSES = ("left", "right")
+
+
+def shifted(seed=0, move=1.5, n=120):
+    rng = np.random.default_rng(seed)
+    y = torch.arange(n) % 2
+    x = torch.tensor(rng.normal(size=(n, 4)), dtype=torch.float32)
+    x[:, 0] += 4 * y
+    source = Domain("here", x, y, CLASSES)
+    return source, Domain("there", x.flip(0) + torch.tensor([move, 0, 0, 0]), y.flip(0), CLASSES)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare(
+        lambda seed: make_task(*shifted(seed), seed=seed),
+        ["source_only", "dan"],
+        seeds=2,
+        steps=40,
+        progress=False,
+        precision="float32",
+    )
+
+
+def test_results_are_what_evaluate_says_on_held_out_examples(comparison):
+    for name in ("source_only", "dan"):
+        run, task = comparison.runs[name, 0], comparison.tasks[0]
+        first = comparison.of(name)[0]
+        assert first.target_accuracy == training.evaluate(run, task.target_test).accuracy
+        expected = (run.predict(task.target_test) == task.target_test.y.numpy()).mean()
+        assert first.target_accuracy == pytest.approx(expected)
+
+
+def test_gain_is_paired_by_seed(comparison):
+    a, b = (comparison.accuracy(m)["per_seed"] for m in ("dan", "source_only"))
+    got = comparison.gain("dan")
+    assert got["per_seed"] == pytest.approx([a[0] - b[0], a[1] - b[1]])
+    assert got["sd"] == pytest.approx(np.std(got["per_seed"], ddof=1))
+
+
+def test_pvalue_of_several_seeds_is_the_largest(comparison):
+    shift = comparison.shift("source_only")
+    assert shift["mmd_pvalue"] == max(r["mmd_pvalue"] for r in shift["per_seed"])
+    assert shift["mmd"] == pytest.approx(np.mean([r["mmd"] for r in shift["per_seed"]]))
+
+
+def test_same_call_same_numbers(comparison):
+    again = compare(
+        lambda seed: make_task(*shifted(seed), seed=seed),
+        ["source_only", "dan"],
+        seeds=2,
+        steps=40,
+        progress=False,
+        precision="float32",
+    )
+    assert [r.target_accuracy for r in again.results] == [r.target_accuracy for r in comparison.results]
+    assert [r.shift for r in again.results] == [r.shift for r in comparison.results]
+
+
+def test_methods_share_the_split_and_the_start(comparison):
+    """A difference between methods is the method's, not that of another initial network."""
+    starts = [
+        training.fit(
+            name, *shifted()[:2], steps=1, lr=0.0, seed=7, progress=False
+        ).method.backbone.state_dict()
+        for name in ("source_only", "dan")
+    ]
+    for key, value in starts[0].items():
+        assert torch.equal(value, starts[1][key])
+
+
+def test_table_and_rows_have_a_line_a_method(comparison):
+    table = comparison.table()
+    assert list(table.index) == ["source_only", "dan"]
+    assert table.loc["dan", "target_accuracy"] == comparison.accuracy("dan")["mean"]
+    rows = comparison_rows(comparison)
+    mean, sd = comparison.accuracy("dan")["mean"], comparison.accuracy("dan")["sd"]
+    assert rows[1]["target accuracy"] == f"{100 * mean:.1f} ± {100 * sd:.1f}"
+
+
+def test_unlabelled_target_has_no_accuracy_and_still_a_shift():
+    source, target = shifted()
+    got = compare(make_task(source, target.unlabeled()), ["source_only"], seeds=1, steps=5, progress=False)
+    assert got.accuracy("source_only") is None
+    assert got.gain("source_only") is None
+    assert got.shift("source_only")["icv_target"] is None
+    assert got.shift("source_only")["a_distance"] is not None
+
+
+def test_spread_by_hand():
+    assert spread([1, 2, 6]) == {"mean": 3, "sd": pytest.approx(np.sqrt(7)), "per_seed": [1, 2, 6]}
+    assert spread([5])["sd"] is None
+    assert plus_minus(spread([0.5, 0.7]), scale=100, digits=1) == "60.0 ± 14.1"
+    assert plus_minus(spread([0.5])) == "0.500"
+    assert plus_minus(spread([1e-4, 3e-4])) == "2.0e-04 ± 1e-04"
+
+
+def test_no_seed_is_refused():
+    with pytest.raises(ValueError, match="at least one seed"):
+        compare(make_task(*shifted()), ["source_only"], seeds=0)
