@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +33,10 @@ _END = re.compile(r"^[ \t]*# end solution[ \t]*$")
 
 @dataclass
 class Built:
-    """What a build did: ``written`` and ``differ`` hold chapter names, ``stale`` notebooks without a source."""
+    """What a build did: ``written`` and ``differ`` hold chapter names, ``stale`` notebooks without a source.
+
+    Iterating gives a line for each of them; empty means that there was nothing to do.
+    """
 
     written: list[str] = field(default_factory=list)
     differ: list[str] = field(default_factory=list)
@@ -43,11 +47,19 @@ class Built:
         """True if nothing differs from its source and no notebook lacks one."""
         return not self.differ and not self.stale
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines())
+
+    def __len__(self) -> int:
+        return len(self._lines())
+
     def __str__(self) -> str:
+        return "\n".join(self._lines()) or "every notebook agrees with its source"
+
+    def _lines(self) -> list[str]:
         lines = [f"{name}: written" for name in self.written]
         lines += [f"{name}: differs from its source; run `dakit chapters build`" for name in self.differ]
-        lines += [f"{name}: has no source; remove it or write one" for name in self.stale]
-        return "\n".join(lines) or "every notebook agrees with its source"
+        return lines + [f"{name}: has no source; remove it or write one" for name in self.stale]
 
 
 def build_chapters(check: bool = False, *, root: Path | None = None, names: list[str] | None = None) -> Built:

@@ -55,6 +55,11 @@ class Chapter:
     def time(self) -> str:
         return self.facts.get("Time", "")
 
+    def as_dict(self) -> dict[str, str]:
+        """What the command line prints as JSON."""
+        keys = ("name", "part", "number", "title", "promise", "time")
+        return {key: getattr(self, key) for key in keys} | {"notebook": f"notebooks/{self.name}.ipynb"}
+
 
 def checkout_root(start: Path | None = None) -> Path:
     """The folder that holds ``notebooks/source``: dakit's own checkout, or the one around the working directory.

@@ -60,6 +60,16 @@ class ChapterRun:
     def ok(self) -> bool:
         return self.failure is None
 
+    def as_dict(self) -> dict[str, Any]:
+        """What the command line prints as JSON."""
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "seconds": round(self.seconds, 1),
+            "peak_mb": None if self.peak_mb is None else round(self.peak_mb),
+            "failure": self.failure,
+        }
+
     def __str__(self) -> str:
         state = "ok" if self.ok else f"FAILED: {self.failure}"
         memory = "" if self.peak_mb is None else f", {self.peak_mb:.0f} MB"

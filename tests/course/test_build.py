@@ -99,6 +99,7 @@ def test_build_then_check_is_clean_and_deterministic(tmp_path, chapter):
     course.build_chapters(root=tmp_path)
     assert chapter.notebook.read_bytes() == first
     assert course.build_chapters(check=True, root=tmp_path).ok
+    assert list(course.build_chapters(check=True, root=tmp_path)) == []
 
 
 def test_notebook_is_valid_and_clean(tmp_path, chapter):
@@ -136,6 +137,7 @@ def test_check_catches_a_difference(tmp_path, chapter, what):
     before = chapter.notebook.read_bytes() if chapter.notebook.exists() else None
     built = course.build_chapters(check=True, root=tmp_path)
     assert not built.ok
+    assert len(built) == 1
     assert built.differ == ["1_part/01_tiny"]
     assert "1_part/01_tiny: differs from its source" in str(built)
     assert (
@@ -177,6 +179,7 @@ def test_listing(tmp_path, chapter):
     assert second.title == "A tiny chapter"
     assert second.promise == "You can double a number and say why."
     assert second.time == "1 minute"
+    assert json.loads(json.dumps(second.as_dict()))["notebook"] == "notebooks/1_part/01_tiny.ipynb"
     assert second.facts == {"Time": "1 minute", "Memory": "0.2 GB", "Needs": "nothing", "Data": "none"}
     assert second.notebook == tmp_path / "notebooks" / "1_part" / "01_tiny.ipynb"
 

@@ -30,6 +30,7 @@ def test_chapter_runs_as_solution_and_as_student(tmp_path, monkeypatch):
     assert 50 < full.peak_mb < 4000
     assert seen == [full]
     assert "1_part/01_tiny (smoke): ok" in str(full)
+    assert set(full.as_dict()) == {"name", "ok", "seconds", "peak_mb", "failure"}
     assert any("profile smoke" in str(c.get("outputs")) for c in full.notebook.cells)
     assert course.run_chapters(["tiny"], "smoke", student=True, root=tmp_path)[0].ok
 
