@@ -12,7 +12,7 @@ from dakit.domains.domain import Domain, DomainSet
 
 _FROM = {
     "align_classes": "classes",
-    "bundled": "bundled",
+    "bundled": "bundled_sets",
     "check_same_shape": "classes",
     "from_arrays": "arrays",
     "from_csv": "tables",
@@ -22,7 +22,7 @@ _FROM = {
     "from_npy": "arrays",
     "from_npz": "arrays",
     "from_parquet": "tables",
-    "load": "bundled",
+    "load": "bundled_sets",
     "open_domain": "opening",
     "open_pair": "opening",
     "with_classes": "classes",
@@ -52,7 +52,7 @@ __all__ = [
 if TYPE_CHECKING:
     from dakit.domains import shifts
     from dakit.domains.arrays import from_arrays, from_npy, from_npz
-    from dakit.domains.bundled import bundled, load
+    from dakit.domains.bundled_sets import bundled, load
     from dakit.domains.classes import align_classes, check_same_shape, with_classes
     from dakit.domains.folders import from_folder
     from dakit.domains.hub import from_datasets

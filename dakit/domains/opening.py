@@ -86,7 +86,7 @@ def open_domain(
     if path.is_file():
         raise ValueError(f"{text} is not a {', '.join(FILES[:-1])} or {FILES[-1]} file")
     if text in _bundled_sets():
-        from dakit.domains.bundled import load
+        from dakit.domains.bundled_sets import load
 
         raise ValueError(
             f"{text!r} is a set of domains: choose one, {listed(_choices(text, load(text)), 20)}"
@@ -155,7 +155,7 @@ def _choices(prefix: object, found: DomainSet) -> list[str]:
 
 
 def _bundled_sets() -> list[str]:
-    from dakit.domains.bundled import bundled
+    from dakit.domains.bundled_sets import bundled
 
     return list(bundled())
 
@@ -166,7 +166,7 @@ def _names_bundled(text: str) -> bool:
 
 
 def _bundled_domain(text: str) -> Domain:
-    from dakit.domains.bundled import load
+    from dakit.domains.bundled_sets import load
 
     set_name, _, domain = text.partition("/")
     found = load(set_name)
