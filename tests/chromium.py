@@ -1,11 +1,12 @@
 """Chromium for the tests that look at what a person sees: one way to find it, to start it, and to skip."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -31,10 +32,15 @@ LOCAL = (
 
 def find() -> str:
     """Path of Chromium; without one the test is skipped with the reason, and fails where ``CI=true``."""
+    if importlib.util.find_spec("playwright") is None:
+        _cannot('playwright is not installed (pip install "dakit[dev]")')
     for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
         if found := shutil.which(name):
             return found
-    reason = "no Chromium found (Debian: apt-get install chromium)"
+    return _cannot("no Chromium found (Debian: apt-get install chromium)")
+
+
+def _cannot(reason: str) -> NoReturn:
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -52,8 +58,9 @@ def opened(folder: Path, *, width: int = 1280, height: int = 900) -> Iterator[tu
         Of the window, in pixels.
     """
     program = find()
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as play:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
         context = play.chromium.launch_persistent_context(
             folder / "chromium",
             executable_path=program,
