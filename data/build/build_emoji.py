@@ -199,25 +199,32 @@ def choose(cache: Path) -> tuple[list[tuple[str, str, int, dict[str, str]]], dic
     return chosen, sets
 
 
-def arrays_of(styles: list[str], concepts: list, sets: dict[str, IconSet]) -> dict[str, np.ndarray]:
-    """One row for each style and concept, style after style."""
-    x = [np.asarray(sets[s].draw(icon[s]).reduce(DRAWN // STORED)) for s in styles for *_, icon in concepts]
+def pictures(styles: list[str], concepts: list, sets: dict[str, IconSet]) -> np.ndarray:
+    """Every concept in every style, style after style: (n, 32, 32, 3) uint8."""
+    rows = [sets[s].draw(icon[s]).reduce(DRAWN // STORED) for s in styles for *_, icon in concepts]
+    return np.stack([np.asarray(row) for row in rows])
+
+
+def arrays_of(styles: list[str], concepts: list, x: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of a data file from its rows ``x``, style after style."""
+    codes, labels, classes = (np.array([c[i] for c in concepts]) for i in range(3))
     return {
-        "x": np.stack(x),
-        "y": np.tile(np.array([c[2] for c in concepts], np.uint8), len(styles)),
+        "x": x,
+        "y": np.tile(classes.astype(np.uint8), len(styles)),
         "domain": np.repeat(np.arange(len(styles), dtype=np.uint8), len(concepts)),
         "classes": np.array(list(CLASSES)),
         "domains": np.array(styles),
-        "meta_concept": np.tile(np.array([c[0] for c in concepts]), len(styles)),
-        "meta_name": np.tile(np.array([c[1] for c in concepts]), len(styles)),
+        "meta_concept": np.tile(codes, len(styles)),
+        "meta_name": np.tile(labels, len(styles)),
     }
 
 
 def main() -> None:
     options = command_line("Build emoji.npz and openmoji.npz.")
     concepts, sets = choose(options.cache)
-    free = [style for style in STYLES if style != SHARE_ALIKE]
-    built = {"emoji": arrays_of(free, concepts, sets), "openmoji": arrays_of([SHARE_ALIKE], concepts, sets)}
+    built = {}
+    for name, styles in (("emoji", [s for s in STYLES if s != SHARE_ALIKE]), (SHARE_ALIKE, [SHARE_ALIKE])):
+        built[name] = arrays_of(styles, concepts, pictures(styles, concepts, sets))
     finish(built, options)
 
 
