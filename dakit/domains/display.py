@@ -21,11 +21,12 @@ MOST_CLASSES, MOST_EXAMPLES = 10, 8
 THUMBNAIL = 48  # least height in pixels on the page
 GAP = 2
 STYLE = (
-    "<style>.dakit-domain{margin:8px 0;font-size:13px;line-height:1.35}.dakit-domain table{font-size:inherit;border-collapse:collapse;margin:6px 0}"
+    "<style>.dakit-domain{margin:8px 0;font-size:13px;line-height:1.35}"
+    ".dakit-domain table{border-collapse:collapse;margin:6px 0;font-size:inherit;color:inherit}"
     ".dakit-domain td,.dakit-domain th{padding:2px 8px;text-align:left;color:inherit;background:none;border:0}"
     ".dakit-domain td.n{text-align:right;font-variant-numeric:tabular-nums}"
     ".dakit-domain img{display:block;image-rendering:pixelated;max-width:none}"
-    ".dakit-domain .muted{opacity:.7}</style>"
+    ".dakit-domain .muted{opacity:.7;font-weight:normal}</style>"
 )
 
 
