@@ -39,7 +39,8 @@ def resolve(augment: str | Augment | None) -> Augment | None:
     wanted = augment.split("+") if isinstance(augment, str) else []
     if not wanted or set(wanted) - set(NAMES):
         raise ValueError(
-            f"unknown augmentation {augment!r}; join names of {', '.join(NAMES)} by '+', or pass a function (x, generator)"
+            f"unknown augmentation {augment!r}; join names of {', '.join(NAMES)} by '+', "
+            "or pass a function (x, generator)"
         )
     move, flip = SHIFT * ("shift" in wanted), "flip" in wanted
     angle, zoom = ANGLE * ("rotate" in wanted), ZOOM * ("zoom" in wanted)

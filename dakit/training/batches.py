@@ -29,8 +29,6 @@ class Batches:
     seed : int
         Of the generator that shuffles and augments.
     device : torch.device
-    channels_last : bool
-        Hand out pictures in channels-last memory order.
     augment : callable or None
         ``(x, generator) -> x``.
     resident_bytes : int
@@ -50,27 +48,27 @@ class Batches:
         role: int,
         seed: int,
         device: torch.device,
-        channels_last: bool = False,
         augment: Augment | None = None,
         resident_bytes: int = 2**31,
     ) -> None:
         self.batch_size = min(batch_size, len(domain))
         self.per_epoch = len(domain) // self.batch_size
         self.role, self.device, self.augment = role, device, augment
-        self.channels_last = channels_last and domain.x.ndim == 4
+        self.channels_last = False
         self.generator = torch.Generator().manual_seed(seed)
         self.resident = domain.x.nbytes <= resident_bytes
         self.y = None if domain.y is None else domain.y.to(device)
-        if self.resident:
-            x = domain.x.to(device)
-            # Stored with the channels last, a gathered batch needs no copy to become channels-last.
-            self.x = x.permute(0, 2, 3, 1).contiguous() if self.channels_last else x.contiguous()
-        else:
-            self.x = domain.x
+        self.x = domain.x.to(device).contiguous() if self.resident else domain.x
         self.epoch = 0
         self.position = 0  # batches of this epoch already handed out
         self.order = torch.empty(0, dtype=torch.int64)
         self._stream: Iterator[Tensor] | None = None
+
+    def to_channels_last(self) -> None:
+        """Hand out pictures in channels-last memory order from now on."""
+        self.channels_last = True
+        if self.resident:  # stored like this, a gathered batch needs no copy to be channels-last
+            self.x = self.x.permute(0, 2, 3, 1).contiguous()
 
     def next(self) -> Batch:
         """The next batch; a new permutation is drawn when the last one is used up."""

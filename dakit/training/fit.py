@@ -1,7 +1,5 @@
 """``fit``: one call from a method and two domains to a Run."""
 
-import hashlib
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable
@@ -9,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from dakit import methods
 from dakit.domains.domain import Domain
 from dakit.methods.method import Method
 from dakit.training import augment as augmentations
-from dakit.training import optimisers
+from dakit.training import checks
 from dakit.training.batches import Batches
 from dakit.training.loop import Loop
 from dakit.training.precision import Choice, choose, pick_device
-from dakit.training.precision import check as check_precision
 from dakit.training.progress import Progress
 from dakit.training.run import Run, Runs, versions
 
@@ -85,11 +81,11 @@ def fit(
         For ``"sgd"``.
     weight_decay : float
     schedule : str, callable or None
-        ``"constant"``, ``"cosine"``, ``"dann"``, or a function of progress (0 to 1) that multiplies ``lr``. None takes the
-        method's own.
+        ``"constant"``, ``"cosine"``, ``"dann"``, or a function of progress (0 to 1) that multiplies ``lr``.
+        None takes the method's own.
     augment : str, callable or None
-        ``"shift"``, ``"flip"``, ``"rotate"``, ``"zoom"`` joined by ``+``, or a function ``(x, generator) -> x`` of a batch;
-        applied to both domains.
+        ``"shift"``, ``"flip"``, ``"rotate"``, ``"zoom"`` joined by ``+``, or a function ``(x, generator) -> x``
+        of a batch; applied to both domains.
     seed : int
         Of weights (unless ``method`` is a Method), batches, augmentation and dropout.
     seeds : int or iterable of int, optional
@@ -97,11 +93,12 @@ def fit(
     device : str or torch.device
         ``"auto"`` takes a GPU where there is one.
     precision : {"auto", "float32", "bf16", "fp16"}
-        ``"auto"`` is mixed precision on a GPU, and on a CPU what a few trial steps show to be fastest there. Equal seeds
-        give equal bits with ``"float32"`` on a CPU.
+        ``"auto"`` is mixed precision for pictures on a GPU, and on a CPU what a few trial steps show to be fastest
+        there. Equal seeds give equal bits with ``"float32"`` on a CPU.
     memory_format : {"auto", "contiguous", "channels_last"}
     resident_gb : float, optional
-        Domains up to this size live on the device, larger ones stream. Default: half the free memory of a GPU, 4 on a CPU.
+        Domains up to this size live on the device, larger ones stream. Default: a quarter of the free memory of a
+        GPU, 4 on a CPU.
     snapshots : int
         Moments at which features of both domains are kept, from step 0 to the last.
     snapshot_size : int
@@ -141,145 +138,98 @@ def fit(
     >>> run.evaluate(source).accuracy
     1.0
     """
-    settings = {k: v for k, v in locals().items() if k not in ("method", "source", "target", "seeds")}
     if seeds is not None:
-        return _fit_seeds(method, source, target, seeds, settings)
-    _check_numbers(
-        steps, batch_size, lr, momentum, weight_decay, snapshots, snapshot_size, log_every, checkpoint_every
-    )
-    seed, where = _check_seed(seed), pick_device(device)
-    check_precision(precision, memory_format)
+        settings = dict(locals())
+        return _fit_seeds(*(settings.pop(k) for k in ("method", "source", "target", "seeds")), settings)
+    numbers = {"steps": steps, "batch_size": batch_size, "snapshot_size": snapshot_size}
+    checks.counts(**numbers, log_every=log_every, checkpoint_every=checkpoint_every)
+    checks.rates(lr, momentum, weight_decay, snapshots)
+    checks.words(optimizer, precision, memory_format)
+    checks.are_domains(source=source, target=target)
+    seed, where, change = checks.seed_number(seed), pick_device(device), augmentations.resolve(augment)
     with _random_state_of(seed, where):
-        for role, domain in (("source", source), ("target", target)):
-            if not isinstance(domain, Domain):
-                raise TypeError(
-                    f"{role} must be a Domain, got {type(domain).__name__}; domains.from_arrays makes one"
-                )
         method = _make(method, source, seed)
-        source, target = _check_domains(method, source, target)
-        return _fit_one(method, source, target, where=where, **settings)
-
-
-def _fit_one(
-    method: Method,
-    source: Domain,
-    target: Domain,
-    *,
-    where: torch.device,
-    steps: int,
-    batch_size: int,
-    lr: float,
-    optimizer: str,
-    momentum: float,
-    weight_decay: float,
-    schedule,
-    augment,
-    seed: int,
-    device,
-    precision: str,
-    memory_format: str,
-    resident_gb: float | None,
-    snapshots: int,
-    snapshot_size: int,
-    log_every: int | None,
-    checkpoint,
-    checkpoint_every: int | None,
-    resume,
-    progress: bool,
-    on_snapshot,
-) -> Run:
-    factor = _schedule(schedule, method)
-    change = augmentations.resolve(augment)
-    if change is not None and source.x.ndim != 4 and isinstance(augment, str):
-        raise ValueError(f"augment={augment!r} needs pictures (n, c, h, w), but the source is {source.kind}")
-    if optimizer not in optimisers.NAMES:
-        raise ValueError(f"unknown optimizer {optimizer!r}; choose one of {', '.join(optimisers.NAMES)}")
-    log_every = log_every or max(1, steps // 100)
-    config = {
-        "method": methods.spec(method),
-        "source": _fingerprint(source),
-        "target": _fingerprint(target),
-        "classes": list(source.classes),
-        "steps": steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "optimizer": optimizer,
-        "momentum": momentum,
-        "weight_decay": weight_decay,
-        "schedule": "the method's own" if schedule is None else _name(schedule),
-        "augment": _name(augment),
-        "snapshots": snapshots,
-        "snapshot_size": snapshot_size,
-        "log_every": log_every,
-    }
-    before = _earlier(resume, config, seed, method)
-    if before is not None and before.finished:
-        return before
-    method.to(where).train()
-    notes = [
-        f"{d.name!r} has {len(d)} examples, so its batches hold {len(d)} instead of {batch_size}"
-        for d in (source, target)
-        if len(d) < batch_size
-    ]
-    _check_batch_norm(method, source, target, batch_size)
-    budget = _resident_bytes(resident_gb, where)
-
-    def batches(last: bool) -> tuple[Batches, Batches]:
-        common = {"device": where, "channels_last": last, "augment": change, "resident_bytes": budget}
-        s = Batches(source, batch_size, role=0, seed=_stream(seed, 0), **common)
-        return s, Batches(target, batch_size, role=1, seed=_stream(seed, 1), **common)
-
-    if before is None:
-        pair = batches(False)
-        tries = [b.sample() for b in pair]
-        choice = choose(
-            method,
-            *tries,
-            precision=precision,
-            memory_format=memory_format,
-            steps=steps,
-            domains=(source, target),
-        )
-        if choice.memory_format == "channels_last":
-            pair = batches(True)
-        config |= {"device": str(where), **choice.as_dict(), "notes": notes}
-        run = Run(
-            method=method,
-            config=config,
-            seed=seed,
-            versions=versions(where),
-            source_index=_followed(source, snapshot_size, _stream(seed, 2)),
-            target_index=_followed(target, snapshot_size, _stream(seed, 3)),
-        )
-    else:
-        run = before
-        choice = Choice(run.config["precision"], run.config["memory_format"])
-        pair = batches(choice.memory_format == "channels_last")
-    for note in notes:
-        log.info(note)
-    method.to(memory_format=choice.layout)
-    method.autocast_dtype = choice.dtype
-    label = f"{run.name}, seed {seed}"
-    try:
-        loop = Loop(run, source, target, pair, factor=factor, device=where, scaler=choice.precision == "fp16")
-        if run.state is not None:
-            loop.restore(run.state)
-            run.state = None
-        with Progress(label, steps, show=progress, start=run.step) as bar:
-            loop.go(
-                on_step=lambda r: bar.update(r.step),
-                on_snapshot=on_snapshot,
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every or max(1, steps // 10),
+        source, target = checks.domains(method, source, target)
+        checks.batch_norm(method, source, target, batch_size)
+        if isinstance(augment, str) and source.kind != "image":
+            raise ValueError(
+                f"augment={augment!r} needs pictures (n, c, h, w), but the source is {source.kind}"
             )
-    except torch.OutOfMemoryError as error:
-        raise MemoryError(
-            f"{where} ran out of memory at step {run.step + 1} with {batch_size} examples of shape {source.shape} from each "
-            f"domain: halve batch_size (and lr with it), set resident_gb=0 to stream the data, or take device='cpu'"
-        ) from error
-    finally:
-        method.autocast_dtype = None
-        method.to(memory_format=torch.contiguous_format)
+        config = {
+            "method": methods.spec(method),
+            "source": checks.fingerprint(source),
+            "target": checks.fingerprint(target),
+            "classes": list(source.classes),
+            **numbers,
+            "lr": lr,
+            "optimizer": optimizer,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "schedule": "the method's own" if schedule is None else _name(schedule),
+            "augment": _name(augment),
+            "snapshots": snapshots,
+            "log_every": log_every or max(1, steps // 100),
+        }
+        before = checks.earlier(resume, config, seed, method)
+        if before is not None and before.finished:
+            return before
+        factor = _schedule(schedule, method)
+        budget = _resident_bytes(resident_gb, where)
+        common = {"device": where, "augment": change, "resident_bytes": budget}
+        try:
+            method.to(where).train()
+            batches = (
+                Batches(source, batch_size, role=0, seed=_stream(seed, 0), **common),
+                Batches(target, batch_size, role=1, seed=_stream(seed, 1), **common),
+            )
+            if before is None:
+                tries = [b.sample() for b in batches]
+                choice = choose(
+                    method,
+                    *tries,
+                    precision=precision,
+                    memory_format=memory_format,
+                    steps=steps,
+                    domains=(source, target),
+                )
+                config |= {
+                    "device": str(where),
+                    **choice.as_dict(),
+                    "notes": checks.notes(source, target, batch_size),
+                }
+                followed = (
+                    _followed(source, snapshot_size, seed, 2),
+                    _followed(target, snapshot_size, seed, 3),
+                )
+                run = Run(method, config, seed, versions(where), *followed)
+            else:
+                run, choice = before, Choice(before.config["precision"], before.config["memory_format"])
+            if choice.memory_format == "channels_last":
+                for b in batches:
+                    b.to_channels_last()
+            method.to(memory_format=choice.layout)
+            method.autocast_dtype = choice.dtype
+            loop = Loop(
+                run, source, target, batches, factor=factor, device=where, scaler=choice.precision == "fp16"
+            )
+            if run.state is not None:
+                loop.restore(run.state)
+                run.state = None
+            with Progress(f"{run.name}, seed {seed}", steps, show=progress, start=run.step) as bar:
+                loop.go(
+                    on_step=lambda run: bar.update(run.step),
+                    on_snapshot=on_snapshot,
+                    checkpoint=checkpoint,
+                    checkpoint_every=checkpoint_every or max(1, steps // 10),
+                )
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(
+                f"{where} ran out of memory with {batch_size} examples of shape {source.shape} from each domain: halve "
+                "batch_size (and lr with it), set resident_gb=0 to stream the data, or take device='cpu'"
+            ) from error
+        finally:
+            method.autocast_dtype = None
+            method.to(memory_format=torch.contiguous_format)
     if not run.finished:
         log.warning("interrupted after step %d of %d; fit(…, resume=run) goes on from there", run.step, steps)
     return run
@@ -310,70 +260,6 @@ def _fit_seeds(method, source: Domain, target: Domain, seeds: int | Iterable[int
     if not runs:
         raise ValueError("seeds holds no seed")
     return runs
-
-
-# -- checks, each with its sentence -------------------------------------------------------------------------------
-
-
-def _check_numbers(
-    steps, batch_size, lr, momentum, weight_decay, snapshots, snapshot_size, log_every, every
-) -> None:
-    counts = {"steps": steps, "batch_size": batch_size, "snapshot_size": snapshot_size}
-    counts |= {k: v for k, v in {"log_every": log_every, "checkpoint_every": every}.items() if v is not None}
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    if not isinstance(snapshots, (int, np.integer)) or snapshots < 0:
-        raise ValueError(f"snapshots must be a whole number of at least 0, got {snapshots!r}")
-    if not lr > 0 or not math.isfinite(lr):
-        raise ValueError(f"lr must be a positive number, got {lr!r}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must lie in [0, 1), got {momentum!r}")
-    if not weight_decay >= 0:
-        raise ValueError(f"weight_decay must be at least 0, got {weight_decay!r}")
-
-
-def _check_seed(seed) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    return int(seed)
-
-
-def _check_domains(method: Method, source: Domain, target: Domain) -> tuple[Domain, Domain]:
-    """The two domains as the method may see them."""
-    if not method.needs_target_labels:
-        target = target.unlabeled()
-    elif target.y is None:
-        raise ValueError(
-            f"{type(method).__name__} is a bound that is trained on target labels, but target {target.name!r} has none"
-        )
-    if source.y is None:
-        raise ValueError(
-            f"source domain {source.name!r} has no labels; swap the domains, or pass labels to from_arrays"
-        )
-    if source.shape != target.shape:
-        raise ValueError(
-            f"examples disagree in shape: source {source.name!r} has {source.shape}, target {target.name!r} {target.shape}"
-        )
-    if target.classes and source.classes != target.classes:
-        raise ValueError(
-            f"classes disagree: source {source.name!r} has {list(source.classes)}, target {target.name!r} "
-            f"{list(target.classes)}; domains.align_classes(source, target) brings them to one list"
-        )
-    if source.num_classes != method.num_classes:
-        raise ValueError(
-            f"the method has {method.num_classes} classes, source {source.name!r} has {source.num_classes}"
-        )
-    return source, target
-
-
-def _check_batch_norm(method: Method, source: Domain, target: Domain, batch_size: int) -> None:
-    smallest = min(batch_size, len(source), len(target))
-    if smallest == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in method.modules()):
-        raise ValueError(
-            "batch normalisation cannot learn from batches of one example: take batch_size of at least 2 and domains of at "
-            "least 2 examples, or a backbone with another norm"
-        )
 
 
 # -- small parts --------------------------------------------------------------------------------------------------
@@ -409,11 +295,11 @@ def _stream(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def _followed(domain: Domain, size: int, seed: int) -> np.ndarray:
+def _followed(domain: Domain, size: int, seed: int, number: int) -> np.ndarray:
     """Which examples the snapshots follow."""
     if len(domain) <= size:
         return np.arange(len(domain))
-    return np.sort(np.random.default_rng(seed).choice(len(domain), size, replace=False))
+    return np.sort(np.random.default_rng(_stream(seed, number)).choice(len(domain), size, replace=False))
 
 
 def _schedule(schedule, method: Method) -> Callable[[float], float]:
@@ -440,34 +326,3 @@ def _resident_bytes(resident_gb: float | None, device: torch.device) -> int:
     if resident_gb is None:
         return torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else 4 * 2**30
     return int(resident_gb * 2**30)
-
-
-def _fingerprint(domain: Domain) -> dict:
-    """Enough to notice that a run is resumed on other data; never looks at labels."""
-    rows = domain.x[:: max(1, len(domain) // 64)].detach().cpu().contiguous()
-    digest = hashlib.sha256(rows.numpy().tobytes()).hexdigest()[:16]
-    return {"name": domain.name, "n": len(domain), "shape": list(domain.shape), "sha256": digest}
-
-
-def _earlier(resume: Run | str | Path | None, config: dict, seed: int, method: Method) -> Run | None:
-    """The run to go on with, its weights in ``method``, after checking that it had the same settings."""
-    if resume is None:
-        return None
-    run = resume if isinstance(resume, Run) else Run.load(resume, method)
-    for key, now in [*config.items(), ("seed", seed)]:
-        then = run.seed if key == "seed" else run.config[key]
-        if _plain(then) != _plain(now):
-            raise ValueError(
-                f"resume: the run was started with {key}={then!r}, this call has {key}={now!r}; use the same"
-            )
-    if not run.finished and run.state is None:
-        raise ValueError("resume: this run was stopped without the state needed to go on; start it again")
-    if run.finished and not isinstance(resume, Run):
-        return run
-    run.method = method if not run.finished else run.method
-    return run
-
-
-def _plain(value):
-    """A value as it comes back from JSON."""
-    return json.loads(json.dumps(value))

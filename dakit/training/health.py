@@ -1,6 +1,7 @@
 """What looks wrong in a training, in plain words and without target labels."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from dakit.domains.domain import Domain
-    from dakit.training.run import Run, Runs, Snapshot
+    from dakit.training.run import Run, Runs
 
 LEVELS = {"alarm": "✗", "warning": "!", "fine": "✓", "note": "·"}
 
@@ -62,59 +63,6 @@ class Health:
     __repr__ = __str__
 
 
-# -- numbers of one snapshot, which become columns of the history -----------------------------------------------
-
-
-def columns(snapshot: "Snapshot") -> dict[str, float]:
-    """The health columns of the history.
-
-    Returns
-    -------
-    dict
-        ``source_spread``, ``target_spread``: root mean variance of the features. ``effective_rank``: exp of the entropy
-        of the pooled features' normalised singular values (Roy and Vetterli 2007), 1 when all lie on a line.
-        ``target_entropy``: mean entropy of the target predictions in units of log k, 0 sure to 1 undecided.
-        ``target_balance``: half the L1 distance of the mean predictions on target and source, 0 alike to 1 disjoint.
-    """
-    fs, ft = snapshot.source_features, snapshot.target_features
-    ps, pt = softmax(snapshot.source_logits), softmax(snapshot.target_logits)
-    entropy = -(pt * np.log(np.clip(pt, 1e-12, None))).sum(axis=1).mean() / math.log(pt.shape[1])
-    return {
-        "source_spread": float(np.sqrt(fs.var(axis=0).mean())),
-        "target_spread": float(np.sqrt(ft.var(axis=0).mean())),
-        "effective_rank": effective_rank(np.concatenate([_some(fs), _some(ft)])),
-        "target_entropy": float(entropy),
-        "target_balance": float(np.abs(ps.mean(axis=0) - pt.mean(axis=0)).sum() / 2),
-    }
-
-
-def _some(x: np.ndarray, most: int = 256) -> np.ndarray:
-    return x[:: math.ceil(len(x) / most)]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Rows of probabilities from rows of logits."""
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-def effective_rank(x: np.ndarray) -> float:
-    """exp of the entropy of the normalised singular values of centred rows, between 1 and min(n, d); 0 for a point.
-
-    Examples
-    --------
-    >>> round(effective_rank(np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])), 6)
-    2.0
-    """
-    if not np.isfinite(x).all():
-        return float("nan")
-    s = np.linalg.svd(x.astype(np.float64) - x.mean(axis=0, dtype=np.float64), compute_uv=False)
-    if s[0] <= 1e-7 * max(1.0, float(np.abs(x).max())):
-        return 0.0
-    p = s[s > 1e-12 * s[0]] / s.sum()
-    return float(np.exp(-(p * np.log(p)).sum()))
-
-
 # -- one run ----------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +105,10 @@ def _source(run: "Run", looked: list[dict]) -> Finding:
             "source", "note", "this is a bound, trained on target labels; its source accuracy says little"
         )
     if last < chance + 0.25 * (1 - chance):
-        text = f"the source itself is not learned: accuracy {last:.2f} with chance {chance:.2f}; train longer, change lr or the backbone"
+        text = (
+            f"the source itself is not learned: accuracy {last:.2f} with chance {chance:.2f}; "
+            "train longer, change lr or the backbone"
+        )
         return Finding("source", "alarm", text)
     if last < best - 0.1:
         text = (
@@ -180,7 +131,10 @@ def _converged(run: "Run") -> Finding | None:
     noise = math.sqrt(before.var(ddof=1) / quarter + after.var(ddof=1) / quarter)
     start = curve[0]
     if fall > 0.05 * start and fall > 2 * noise:
-        text = f"the label loss was still falling at the end ({before.mean():.3g} to {after.mean():.3g} over the last half): more steps will help"
+        text = (
+            f"the label loss was still falling at the end ({before.mean():.3g} to {after.mean():.3g} over the last "
+            "half): more steps will help"
+        )
         return Finding("converged", "warning", text)
     if after.mean() > start:
         text = f"the label loss ended above where it began ({start:.3g} to {after.mean():.3g}): lower lr"
@@ -195,8 +149,8 @@ def _collapse(run: "Run", looked: list[dict]) -> Finding:
     began = max(first["source_spread"], first["target_spread"])
     if not math.isfinite(spread) or spread < 1e-3 * began or last["effective_rank"] < 1.05:
         text = (
-            f"the features collapsed (effective rank {last['effective_rank']:.1f} of {d}, spread {spread:.2g}): every input "
-            "looks the same to the head; lower lambda_ or lr"
+            f"the features collapsed (effective rank {last['effective_rank']:.1f} of {d}, spread {spread:.2g}): every "
+            "input looks the same to the head; lower lambda_ or lr"
         )
         return Finding("features", "alarm", text)
     if last["effective_rank"] < min(k - 1, d) / 2:
@@ -211,8 +165,6 @@ def _collapse(run: "Run", looked: list[dict]) -> Finding:
 
 
 def _transfer(run: "Run", looked: list[dict]) -> Finding:
-    from collections import Counter
-
     last, snapshot = looked[-1], run.snapshots[-1]
     k = run.method.num_classes
     counts = Counter(snapshot.target_logits.argmax(axis=1).tolist())
@@ -221,19 +173,29 @@ def _transfer(run: "Run", looked: list[dict]) -> Finding:
     missing = [run.config["classes"][c] for c in in_source if c not in counts]
     usual = max(in_source.values()) / len(snapshot.source_logits)
     if top > max(0.9, usual + 0.2) or (missing and len(missing) >= k / 2):
-        text = f"target predictions crowd into few classes ({top:.0%} in one, none in {', '.join(missing) or 'no other'}): negative transfer is likely"
+        none = f", none in {', '.join(missing)}" if missing else ""
+        text = (
+            f"target predictions crowd into few classes ({top:.0%} in one{none}): negative transfer is likely"
+        )
         return Finding("transfer", "alarm", text)
     if last["target_balance"] > 0.25 or missing:
         what = f"; never predicted there: {', '.join(missing)}" if missing else ""
         text = (
-            f"{last['target_balance']:.0%} of the target's predicted mass lies in other classes than the source's{what}. "
-            "Either the class proportions differ, or the target is misread; methods that match all features suffer from both"
+            f"{last['target_balance']:.0%} of the target's predicted mass lies in other classes than in the source{what}."
+            " Either the class proportions differ, or the target is misread; methods that match all features suffer "
+            "from both"
         )
         return Finding("transfer", "warning", text)
     if last["target_entropy"] > 0.5:
-        text = f"the target predictions are undecided (entropy {last['target_entropy']:.2f} of 1): the target still looks foreign"
+        text = (
+            f"the target predictions are undecided (entropy {last['target_entropy']:.2f} of 1): "
+            "the target still looks foreign"
+        )
         return Finding("transfer", "warning", text)
-    text = f"target predictions are spread over the classes as in the source (difference {last['target_balance']:.0%}); labels alone could tell more"
+    text = (
+        f"target predictions are spread over the classes as in the source (difference {last['target_balance']:.0%}); "
+        "only labels could tell more"
+    )
     return Finding("transfer", "fine", text)
 
 
@@ -244,8 +206,8 @@ def _discriminator(run: "Run", looked: list[dict]) -> Finding | None:
     last = accuracy[-1]
     if last > 0.95:
         text = (
-            f"the discriminator wins (accuracy {last:.2f}): the domains are still fully told apart, and its gradient is "
-            "nearly gone; raise lambda_, or train longer"
+            f"the discriminator wins (accuracy {last:.2f}): the domains are still fully told apart, and its gradient "
+            "is nearly gone; raise lambda_, or train longer"
         )
         return Finding("discriminator", "warning", text)
     if last > 0.6:
@@ -256,8 +218,9 @@ def _discriminator(run: "Run", looked: list[dict]) -> Finding | None:
     distance = metrics.a_distance(s.source_features, s.target_features, seed=run.seed)
     if distance > 1.0:
         text = (
-            f"the discriminator is dead or outrun (accuracy {last:.2f}), but a fresh classifier still tells the domains apart "
-            f"(A-distance {distance:.2f} of 2): its chance level is no proof of invariance; give it more units or a higher lr"
+            f"the discriminator is dead or outrun (accuracy {last:.2f}), but a fresh classifier still tells the "
+            f"domains apart (A-distance {distance:.2f} of 2): its chance level is no proof of invariance; give it "
+            "more units or a higher lr"
         )
         return Finding("discriminator", "alarm", text)
     text = (

@@ -16,8 +16,8 @@ from dakit.methods.method import Method
 from dakit.training import optimisers, store
 from dakit.training.batches import Batches
 from dakit.training.evaluate import eval_mode, outputs
-from dakit.training.health import columns
 from dakit.training.run import Run, Snapshot, State
+from dakit.training.signs import columns
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -29,11 +29,14 @@ class NonFiniteLoss(FloatingPointError):
         The step, counted from 1, at which it happened.
     term : str
         The loss term.
+    run : Run
+        The run so far, its history up to the last row before that step. Its weights are spoilt.
     """
 
-    def __init__(self, step: int, term: str, value: float, advice: str) -> None:
-        super().__init__(f"the loss term {term!r} became {value} at step {step}; {advice}")
-        self.step, self.term = step, term
+    def __init__(self, step: int, term: str, value: float, run: Run, kept: str) -> None:
+        advice = "lower lr, or look at the inputs and at lambda_"
+        super().__init__(f"the loss term {term!r} became {value} at step {step}: {advice}{kept}")
+        self.step, self.term, self.run = step, term, run
 
 
 class Loop:
@@ -76,6 +79,7 @@ class Loop:
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=scaler)
         self.pending: list[tuple[tuple[str, ...], Tensor | list[float]]] = []
+        self.kept = ""  # where the last checkpoint lies, for the words of an error
         self.pass_over_data = type(self.method).prepare is not Method.prepare
         count = min(c["snapshots"], self.steps + 1)
         moments = np.linspace(0, self.steps, count) if count > 1 else [self.steps] * count
@@ -114,6 +118,7 @@ class Loop:
                         run.state = self.state()
                         run.save(checkpoint)
                         run.state = None
+                        self.kept = f"; the last good checkpoint is step {run.step} in {str(checkpoint)!r}"
             except KeyboardInterrupt:
                 if mark is not None:  # raised inside a step: take its batches back, so that it is done again
                     self.rewind(mark)

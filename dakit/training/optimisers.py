@@ -42,8 +42,9 @@ def players(
     for name, parameters in phases:
         if not parameters:
             raise ValueError(f"phase {name!r} of {type(method).__name__} has no parameter that is trained")
-    named = {name: parameters for name, parameters in phases}
-    return phases, {name: build(parameters=parameters, **settings) for name, parameters in named.items()}
+    return phases, {
+        name: build(parameters=parameters, **settings) for name, parameters in dict(phases).items()
+    }
 
 
 def pack(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict]:

@@ -89,14 +89,6 @@ def native_bf16(device: torch.device) -> bool:
     return False
 
 
-def check(precision: str, memory_format: str) -> None:
-    """Raise ValueError for a word that is not known."""
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if memory_format not in LAYOUTS:
-        raise ValueError(f"memory_format must be one of {', '.join(LAYOUTS)}, got {memory_format!r}")
-
-
 def choose(
     method: Method,
     source: Batch,
@@ -188,7 +180,8 @@ def _fastest(
                 for c in candidates:
                     both = [_in_layout(b, c.layout) for b in (source, target)]
                     start = time.perf_counter()
-                    for copies[c].phase, _ in copies[c].phases():
+                    for phase, _ in copies[c].phases():
+                        copies[c].phase = phase
                         sum(copies[c].losses(*both, 0.5).values()).backward()
                     if round_:  # the first round compiles and warms up
                         seconds[c] = min(seconds[c], time.perf_counter() - start)

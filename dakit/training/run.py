@@ -207,7 +207,8 @@ class Run:
         accuracy = next(
             (r["source_accuracy"] for r in reversed(self.rows) if "source_accuracy" in r), float("nan")
         )
-        return f"Run {self.name!r} on {pair}: seed {self.seed}, {steps}, {self.seconds:.1f} s, source accuracy {accuracy:.3f}"
+        end = f"{self.seconds:.1f} s, source accuracy {accuracy:.3f}"
+        return f"Run {self.name!r} on {pair}: seed {self.seed}, {steps}, {end}"
 
 
 class Runs(list[Run]):

@@ -1,22 +1,28 @@
 """Deep adaptation network (DAN): match the mean embeddings of the features in a kernel space.
 
-The maximum mean discrepancy (MMD) between source and target features is added to the label loss. With a characteristic
-kernel it is zero only if the two feature distributions are equal, and it needs no adversary: one smooth loss, one player.
-Several bandwidths at once spare the choice of one.
+The maximum mean discrepancy (MMD) between source and target features is added to the label loss. With a
+characteristic kernel it is zero only if the two feature distributions are equal, and it needs no adversary:
+one smooth loss, one player. Several bandwidths at once spare the choice of one.
 
 Setting: labelled source, unlabelled target, the same classes (unsupervised domain adaptation).
 
 Assumes: covariate shift in the inputs and similar class proportions.
 
-Objective: min over θ of mean_S CE(G_y(f), y) + λ Σ_l MMD²_k(f_S^l, f_T^l), over the layers l that are adapted: the features
-of shape (b, d) and, with ``adapt_logits``, the logits of shape (b, k). MMD² = mean k(s, s') + mean k(t, t') - 2 mean k(s, t),
-k(x, y) = mean over bandwidths b of exp(-||x - y||² / b), b = median of the squared distances × {1/4, 1/2, 1, 2, 4}.
+Objective: with features and logits f^l of shape (b, d_l) at the layers l that are adapted,
 
-Fails when: class proportions differ, batches are small beside the number of classes (the estimate is then mostly noise), or
-the features are so far apart that all cross kernels vanish. The optimised kernel weights of the paper are replaced by equal
-ones, as in nearly all later use, and the linear-time estimate by the quadratic one on the batch.
+    min over θ of  mean_S CE(G_y(f), y) + λ Σ_l MMD²_k(f^l_S, f^l_T),
+    MMD²_k(s, t) = mean k(s, s') + mean k(t, t') - 2 mean k(s, t),
+    k(u, v) = mean over bandwidths b of exp(-||u - v||² / b),
 
-Paper: Long, Cao, Wang, Jordan, Learning Transferable Features with Deep Adaptation Networks, ICML 2015, arXiv:1502.02791.
+where b is the median of the squared distances times 1/4, 1/2, 1, 2 and 4.
+
+Fails when: class proportions differ, batches are small beside the number of classes (the estimate is then
+mostly noise), or the features are so far apart that all cross kernels vanish. The optimised kernel weights
+of the paper are replaced by equal ones, as in nearly all later use, and the linear-time estimate by the
+quadratic one on the batch.
+
+Paper: Long, Cao, Wang, Jordan, Learning Transferable Features with Deep Adaptation Networks, ICML 2015,
+arXiv:1502.02791.
 """
 
 import math

@@ -1,26 +1,31 @@
 """Domain-adversarial training (DANN): features that no domain classifier can tell apart.
 
-A discriminator G_d learns to say from the features which domain an example came from, while the backbone G_f learns to
-deny it that and to serve the label head G_y all the same. A gradient reversal layer R_λ (identity forward, -λ times the
-gradient backward) between backbone and discriminator lets one minimiser play both roles: the discriminator descends its
-loss, the backbone ascends it.
+A discriminator G_d learns to say from the features which domain an example came from, while the backbone
+G_f learns to deny it that and to serve the label head G_y all the same. A gradient reversal layer R_λ
+(identity forward, -λ times the gradient backward) between backbone and discriminator lets one minimiser
+play both roles: the discriminator descends its loss, the backbone ascends it.
 
 Setting: labelled source, unlabelled target, the same classes (unsupervised domain adaptation).
 
-Assumes: covariate shift in the inputs, similar class proportions, and features that can be invariant and discriminative
-at once.
+Assumes: covariate shift in the inputs, similar class proportions, and features that can be invariant and
+discriminative at once.
 
-Objective: min over θ_f, θ_y and max over θ_d of mean_S CE(G_y(f), y) - λ [ mean_S BCE(G_d(f), 0) + mean_T BCE(G_d(f), 1) ],
-with features f = G_f(x) of shape (b, d), logits G_y(f) of shape (b, k) and one domain logit G_d(f) an example, shape (b,).
-Schedules over progress p in [0, 1]: λ_p = λ (2 / (1 + exp(-10 p)) - 1); learning rate μ_p = μ_0 (1 + 10 p)^-0.75.
+Objective: features f = G_f(x) of shape (b, d), logits G_y(f) of shape (b, k), one domain logit G_d(f) an
+example, shape (b,), the source called 0 and the target 1:
 
-Fails when: class proportions differ between the domains (matching the features then must mix classes), when λ is so large
-or rises so early that the label loss cannot hold the features together, and on tasks where source and target classes can
-be matched in a wrong order. A domain loss at chance is no proof of invariance, since an untrained discriminator is at
-chance too: measure the A-distance with a fresh classifier.
+    min over θ_f, θ_y, max over θ_d of  mean_S CE(G_y(f), y) - λ [ mean_S BCE(G_d(f), 0) + mean_T BCE(G_d(f), 1) ]
 
-Paper: Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky, Domain-Adversarial Training of Neural
-Networks, JMLR 17 (2016), arXiv:1505.07818.
+Over progress p in [0, 1] the weight grows, λ_p = λ (2 / (1 + exp(-10 p)) - 1), and the learning rate falls,
+μ_p = μ_0 (1 + 10 p)^-0.75.
+
+Fails when: class proportions differ between the domains (matching the features then must mix classes), when
+λ is so large or rises so early that the label loss cannot hold the features together, and on tasks where
+source and target classes can be matched in a wrong order. A domain loss at chance is no proof of
+invariance, since an untrained discriminator is at chance too: measure the A-distance with a fresh
+classifier.
+
+Paper: Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky, Domain-Adversarial
+Training of Neural Networks, JMLR 17 (2016), arXiv:1505.07818.
 """
 
 import math

@@ -1,20 +1,23 @@
 """Deep CORAL: give source and target the same covariance.
 
-The squared distance between the covariance matrices of both domains is added to the label loss. It is the simplest
-discrepancy that looks beyond the mean: no kernel, no bandwidth, no adversary.
+The squared distance between the covariance matrices of both domains is added to the label loss. It is the
+simplest discrepancy that looks beyond the mean: no kernel, no bandwidth, no adversary.
 
 Setting: labelled source, unlabelled target, the same classes (unsupervised domain adaptation).
 
 Assumes: covariate shift that shows in second moments, and similar class proportions.
 
-Objective: min over θ of mean_S CE(G_y(f), y) + λ ||C_S - C_T||²_F / (4 d²), with C_S, C_T the (d, d) covariance matrices of a
-layer of shape (b, d) over the source and the target batch.
+Objective: with C_S and C_T the (d, d) covariance matrices of a layer of shape (b, d) over the source and the
+target batch,
 
-Fails when: the domains differ in mean or in higher moments only, when class proportions differ, and when batches are small
-beside d: a (d, d) covariance of b < d examples is mostly noise, which is why the paper takes the layer of the logits. The
-value falls when all activations shrink, so watch the source accuracy.
+    min over θ of  mean_S CE(G_y(f), y) + λ ||C_S - C_T||²_F / (4 d²).
 
-Paper: Sun, Saenko, Deep CORAL: Correlation Alignment for Deep Domain Adaptation, ECCV 2016 workshops, arXiv:1607.01719.
+Fails when: the domains differ in mean or in higher moments only, when class proportions differ, and when
+batches are small beside d: a (d, d) covariance of b < d examples is mostly noise, which is why the paper
+takes the layer of the logits. The value falls when all activations shrink, so watch the source accuracy.
+
+Paper: Sun, Saenko, Deep CORAL: Correlation Alignment for Deep Domain Adaptation, ECCV 2016 workshops,
+arXiv:1607.01719.
 """
 
 from torch import Tensor

@@ -1,18 +1,21 @@
 """Oracle: trained on the target's own labels. A bound, not a method.
 
-What the same network reaches when the labels that adaptation must do without are given to it. The gap between
-``source_only`` and ``oracle`` is all that an adaptation method can hope to close. It reads target labels, so no table
-may rank it among methods.
+What the same network reaches when the labels that adaptation must do without are given to it. The gap
+between ``source_only`` and ``oracle`` is all that an adaptation method can hope to close. It reads target
+labels, so no table may rank it among methods.
 
 Setting: labelled target; the source is not used. This is the bound, never a competitor.
 
 Assumes: target labels, which in the setting of every other method do not exist.
 
-Objective: min over θ_f, θ_y of mean_T CE(G_y(G_f(x)), y), with logits of shape (b, k) and labels y of shape (b,).
+Objective: with features G_f(x) of shape (b, d), logits of shape (b, k) and labels y of shape (b,),
+
+    min over θ_f, θ_y of  mean_T CE(G_y(G_f(x)), y).
 
 Fails when: the target sample is small: then a method that also learns from a large source may beat it.
 
-Paper: the "train on target" row of Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 17 (2016).
+Paper: the "train on target" row of Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 17
+(2016).
 """
 
 from torch import Tensor

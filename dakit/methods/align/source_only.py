@@ -1,19 +1,21 @@
 """Source only: learn from the source and hope.
 
-A classifier is trained on the labelled source as if there were no shift. The target is never looked at. Every
-adaptation method has to beat it, and its target accuracy says how much the shift costs.
+A classifier is trained on the labelled source as if there were no shift. The target is never looked at.
+Every adaptation method has to beat it, and its target accuracy says how much the shift costs.
 
 Setting: labelled source; the target is not used.
 
 Assumes: no shift that matters, p_S(x, y) = p_T(x, y).
 
-Objective: min over θ_f, θ_y of mean_S CE(G_y(G_f(x)), y), with features G_f(x) of shape (b, d), logits of shape (b, k)
-and labels y of shape (b,).
+Objective: with features G_f(x) of shape (b, d), logits of shape (b, k) and labels y of shape (b,),
 
-Fails when: the features that separate the source classes look different, or mean something else, in the target.
+    min over θ_f, θ_y of  mean_S CE(G_y(G_f(x)), y).
 
-Paper: the baseline of all; as a bound on the target risk, Ben-David et al., A theory of learning from different
-domains, Machine Learning 79 (2010).
+Fails when: the features that separate the source classes look different, or mean something else, in the
+target.
+
+Paper: the baseline of all; as a bound on the target risk, Ben-David et al., A theory of learning from
+different domains, Machine Learning 79 (2010).
 """
 
 from torch import Tensor
