@@ -14,6 +14,7 @@ import html
 import io
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,7 +129,7 @@ def _files(name: str, content: bytes, depth: int = 0) -> Iterator[tuple[str, byt
         else:
             yield name, content
             return
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as broken:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError) as broken:
         raise ValueError(f"{name} cannot be read as an archive: {broken}") from None
     if depth < _DEPTH:
         for inner_name, inner_content in inner:

@@ -15,7 +15,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import resvg_py
 from packages import command_line, finish, npm, read_json
 from PIL import Image
 
@@ -129,6 +128,8 @@ class IconSet:
 
     def draw(self, name: str) -> Image.Image:
         """The icon on white, ``DRAWN`` pixels square."""
+        import resvg_py  # here, so that the choice of things can be tested where nothing is drawn
+
         while name in self.aliases:
             name = self.aliases[name]["parent"]
         icon = self.icons[name]
