@@ -86,7 +86,7 @@ def describe(name: str) -> Description:
 
 
 def build(
-    name: str, source: Domain, *, backbone: str | nn.Module = "auto", seed: int = 0, **hyperparameters
+    name: str, source: Domain, *, backbone: str | dict | nn.Module = "auto", seed: int = 0, **hyperparameters
 ) -> Method:
     """Make a method ready to be fitted.
 
@@ -99,9 +99,10 @@ def build(
         One of :func:`names`.
     source : Domain
         Gives the shape of the inputs and the classes.
-    backbone : str or nn.Module
-        A name for ``models.build``, or a module that maps (b, ...) to (b, d) and has ``out_features = d``. A module is
-        copied, so that several methods can start from the same weights.
+    backbone : str, dict or nn.Module
+        A name for ``models.build``; a dictionary with that ``"name"`` and its keyword arguments, for example
+        ``{"name": "lenet", "norm": "batch"}``; or a module that maps (b, ...) to (b, d) and has ``out_features = d``.
+        A module is copied, so that several methods can start from the same weights.
     seed : int
     **hyperparameters
         Keyword arguments of the method's class.
@@ -124,7 +125,9 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(backbone, str):
-            backbone = models.build(backbone, source.shape)
+            backbone = {"name": backbone}
+        if isinstance(backbone, dict):
+            backbone = models.build(**{"shape": source.shape, **backbone})
             if hasattr(backbone, "standardise_by"):
                 backbone.standardise_by(source.x)
         else:

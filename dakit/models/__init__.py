@@ -15,7 +15,7 @@ NAMES = {
     "mlp": "multi-layer perceptron",
     "lenet": "two convolutions and a fully connected layer, for pictures of 16 to 64 pixels",
     "resnet18": 'ResNet-18; stem="small" below 128 pixels, "imagenet" as published',
-    "embedding": "precomputed features: standardised, optionally projected, nothing trained",
+    "embedding": "precomputed features: standardised, optionally with a learned projection",
     "hub:PATH": "any image or text backbone of transformers that lies on disk",
 }
 

@@ -181,8 +181,8 @@ def _transfer(run: "Run", looked: list[dict]) -> Finding:
     if last["target_balance"] > 0.25 or missing:
         what = f"; never predicted there: {', '.join(missing)}" if missing else ""
         text = (
-            f"{last['target_balance']:.0%} of the target's predicted mass lies in other classes than in the source{what}."
-            " Either the class proportions differ, or the target is misread; methods that match all features suffer "
+            f"{last['target_balance']:.0%} of the target's predicted mass lies in other classes than in the "
+            f"source{what}. Either the class proportions differ, or the target is misread; methods that match all features suffer "
             "from both"
         )
         return Finding("transfer", "warning", text)
