@@ -23,7 +23,8 @@ def rotation(domain: Domain, degrees: float) -> Domain:
     domain : Domain
         Images, or flat features with at least two columns.
     degrees : float
-        Angle, counter-clockwise as seen. Beyond the border of an image its edge pixels are repeated.
+        Angle, counter-clockwise as seen. Corners are filled with the paper of each image: the median of its
+        border, channel by channel.
 
     Returns
     -------
@@ -57,11 +58,13 @@ def rotation(domain: Domain, degrees: float) -> Domain:
     # affine_grid works in units of half the picture, so that a turn of an oblong picture needs its aspect ratio.
     ratio = x.shape[2] / x.shape[3]
     matrix = torch.tensor([[cos, -sin * ratio, 0.0], [sin / ratio, cos, 0.0]]).to(x)
+    edges = torch.cat([x[:, :, 0], x[:, :, -1], x[:, :, :, 0], x[:, :, :, -1]], dim=2)
+    paper = edges.median(dim=2).values[:, :, None, None]
     turned = []
-    for part in x.split(1024):  # the grid takes as much memory as two channels of its images
+    for part in (x - paper).split(1024):  # the grid takes as much memory as two channels of its images
         grid = F.affine_grid(matrix.expand(len(part), 2, 3), list(part.shape), align_corners=False)
-        turned.append(F.grid_sample(part, grid, padding_mode="border", align_corners=False))
-    return replace(domain, x=torch.cat(turned).clamp_(0, 1))
+        turned.append(F.grid_sample(part, grid, padding_mode="zeros", align_corners=False))
+    return replace(domain, x=(torch.cat(turned) + paper).clamp_(0, 1))
 
 
 def stroke_width(domain: Domain, radius: float, *, ink: str = "auto") -> Domain:

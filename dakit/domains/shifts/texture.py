@@ -36,7 +36,9 @@ def blur(domain: Domain, sigma: float) -> Domain:
     if sigma == 0:
         return domain
     reach = min(max(1, math.ceil(3 * sigma)), 4 * max(domain.shape[1:]))
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float32) / sigma) ** 2)
+    # The Gaussian's mass on each pixel, not its height at the centre: right for a sigma below one pixel too.
+    edges = torch.arange(-reach - 0.5, reach + 1, dtype=torch.float64) / (sigma * math.sqrt(2))
+    kernel = torch.erf(edges).diff()
     kernel = (kernel / kernel.sum()).to(x)
     n, c, h, w = x.shape
     planes = F.pad(x.reshape(n * c, 1, h, w), (reach, reach, reach, reach), mode="replicate")
