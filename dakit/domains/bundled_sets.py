@@ -9,6 +9,7 @@ of their own.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def _read(path: Path) -> list[Domain]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as broken:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as broken:
         raise ValueError(f"the bundled file {path} is damaged ({broken}); install dakit again") from None
     x = torch.from_numpy(arrays["x"])
     if x.dtype == torch.uint8:

@@ -104,12 +104,13 @@ def load_sentiment_texts(archive: str | Path) -> DomainSet:
     domains = []
     for name, domain in vectors.items():
         texts = {s.id: s.text for s in sentences[name]}
-        absent = [i for i in domain.meta["id"] if i not in texts]
+        ids = domain.meta["id"].tolist()
+        absent = [i for i in ids if i not in texts]
         if absent:
             raise ValueError(
                 f"the archive lacks {len(absent)} {name} sentences of the bundled set, first {absent[0]!r}"
             )
-        column = np.array([texts[i] for i in domain.meta["id"]])
+        column = np.array([texts[i] for i in ids])
         domains.append(replace(domain, meta={**domain.meta, "text": column}))
     return DomainSet(vectors.name, domains, vectors.card)
 
