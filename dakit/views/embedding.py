@@ -82,7 +82,7 @@ def embedding(
     shown = everything.thin(max_points, seed)
     flat = _layout(shown, layout, seed)
     colour = chosen_colour(shown, colour)
-    said = _captions(shown, numbers)
+    said = captions([shown.at(s) for s in range(len(shown.steps))], numbers)
     title = title or _title(shown)
     picked = list(dict.fromkeys([0, len(shown.steps) - 1]))
     return View(
@@ -90,8 +90,8 @@ def embedding(
         describe(shown, flat, picked),
         lambda narrow: _draw(shown, flat, picked, colour, said, title, narrow),
         note=_note(everything, shown, flat),
-        plotly=lambda: _plotly(shown, flat, colour, said, title),
-        panels=lambda: [_plotly(shown, flat, colour, said, "")],
+        plotly=lambda: plotly_face(shown, flat, colour, said, title),
+        panels=lambda: [plotly_face(shown, flat, colour, said, "")],
         legend=legend_entries(shown, colour),
         moments=[_moment(shown, s, said[s]) for s in range(len(shown.steps))] if len(shown.steps) > 1 else (),
     )
@@ -106,6 +106,17 @@ def _layout(shown: Scene, method: str, seed: int) -> Layout:
 
 def describe(shown: Scene, flat: Layout, picked: Sequence[int]) -> str:
     """Alt text: who is shown, and what the original space says at each moment picked."""
+    moments = [(step_name(shown, s), s) for s in picked]
+    said = [
+        f"{when.capitalize()}: {facts}" if when else facts
+        for when, facts in ((w, facts_at(shown, s)) for w, s in moments)
+        if facts
+    ]
+    return " ".join([who_is_shown(shown, flat), *said])
+
+
+def who_is_shown(shown: Scene, flat: Layout) -> str:
+    """The first sentence of an alt text."""
     who = [
         f"{name} ({n:,}, {domain_marker(d).word})"
         for d, (name, n) in enumerate(zip(shown.domains, shown.counts()))
@@ -116,22 +127,17 @@ def describe(shown: Scene, flat: Layout, picked: Sequence[int]) -> str:
         said += (
             f", in {counted(len(present), 'class')} ({enumerate_words([shown.classes[c] for c in present])})"
         )
-    said += "."
-    for s in picked:
-        facts = (
-            [f"{percent(shown.mixing(s))} of nearest neighbours come from another domain"]
-            if shown.mixing(s) is not None
-            else []
-        )
-        accuracy = _accuracy(shown, s)
-        facts += [accuracy] if accuracy else []
-        if facts:
-            said += (
-                f" {step_name(shown, s).capitalize()}: {', '.join(facts)}."
-                if shown.steps[s] is not None
-                else f" {', '.join(facts)}."
-            )
-    return said
+    return said + "."
+
+
+def facts_at(shown: Scene, snapshot: int) -> str:
+    """What is true in the original space at one moment, as a sentence; empty if nothing is known."""
+    mixing, accuracy = shown.mixing(snapshot), _accuracy(shown, snapshot)
+    facts = (
+        [f"{percent(mixing)} of nearest neighbours come from another domain"] if mixing is not None else []
+    )
+    facts += [accuracy] if accuracy else []
+    return f"{', '.join(facts)}." if facts else ""
 
 
 def step_name(shown: Scene, snapshot: int) -> str:
@@ -145,21 +151,18 @@ def _accuracy(shown: Scene, snapshot: int) -> str:
     return f"accuracy {', '.join(known)}" if known else ""
 
 
-def _captions(shown: Scene, numbers) -> list[list[str]]:
-    """What is known about each snapshot, a list of facts."""
-    count = len(shown.steps)
-    numbers = list(numbers) if numbers is not None else [None] * count
-    if len(numbers) != count:
-        raise ValueError(f"numbers must have one entry for each of the {count} snapshots, got {len(numbers)}")
+def captions(moments: Sequence[Scene], numbers) -> list[list[str]]:
+    """What is known about each moment (a scene with one snapshot), a list of facts."""
+    numbers = list(numbers) if numbers is not None else [None] * len(moments)
+    if len(numbers) != len(moments):
+        raise ValueError(
+            f"numbers must have one entry for each of the {len(moments)} moments, got {len(numbers)}"
+        )
     lines = []
-    for s in range(count):
-        mixing = shown.mixing(s)
-        facts = [
-            _accuracy(shown, s),
-            f"{percent(mixing)} of neighbours cross domains" if mixing is not None else "",
-            numbers_line(numbers[s]),
-        ]
-        lines.append([f for f in facts if f])
+    for shown, given in zip(moments, numbers):
+        mixing = shown.mixing(0)
+        crossing = f"{percent(mixing)} of neighbours cross domains" if mixing is not None else ""
+        lines.append([fact for fact in (_accuracy(shown, 0), crossing, numbers_line(given)) if fact])
     return lines
 
 
@@ -187,16 +190,16 @@ def _draw(shown: Scene, flat: Layout, picked, colour: str, said, title: str, nar
     from matplotlib.figure import Figure
 
     entries = legend_entries(shown, colour)
-    size = (3.75, 4.3 * len(picked) + 2.0) if narrow else (4.3 * len(picked) + 1.9, 5.5)
+    size = (3.75, 4.4 * len(picked) + 2.0) if narrow else (4.3 * len(picked) + 1.75, 5.5)
     figure = Figure(figsize=size, layout="constrained")
     for ax, s in zip(panel_axes(figure, len(picked), entries, narrow=narrow), picked):
         caption_panel(ax, step_name(shown, s), said[s])
         draw_panel(ax, shown, flat.points[s], flat.limits, colour, names=s == picked[-1])
-    draw_words(figure, title, flat.note, narrow=narrow)
+    draw_words(figure, title, flat.note)
     return figure
 
 
-def _plotly(shown: Scene, flat: Layout, colour: str, said, title: str):
+def plotly_face(shown: Scene, flat: Layout, colour: str, said, title: str):
     """The interactive figure: a trace for each class of each domain, a frame for each snapshot."""
     import plotly.graph_objects as go
 

@@ -8,8 +8,8 @@ METRICS = {
     "mmd": "MMD²",
     "mmd_pvalue": "p",
     "a_distance": "A-distance",
-    "icv_source": "ICV of the source",
-    "icv_target": "ICV of the target",
+    "icv_source": "ICV source",
+    "icv_target": "ICV target",
     "idd": "IDD",
     "coral_distance": "CORAL distance",
     "frechet_distance": "Fréchet distance",
@@ -48,6 +48,8 @@ def number(value: float, key: str = "") -> str:
         return percent(value)
     if value == 0:
         return "0"
+    if key.endswith("pvalue"):
+        return f"{value:.2g}"
     if abs(value) >= 1000:
         return f"{value:,.0f}".replace("-", "−")
     if abs(value) < 5e-4:
@@ -57,9 +59,9 @@ def number(value: float, key: str = "") -> str:
 
 
 def numbers_line(numbers: Mapping[str, Any] | str | None) -> str:
-    """Shift numbers in one line, the p-value beside its statistic.
+    """Shift numbers in one line that breaks between them only, the p-value beside its statistic.
 
-    >>> numbers_line({"mmd": 0.21, "mmd_pvalue": 0.005, "a_distance": 1.9, "icv_source": None})
+    >>> numbers_line({"mmd": 0.21, "mmd_pvalue": 0.005, "a_distance": 1.9, "idd": None}).replace("\xa0", " ")
     'MMD² 0.21 (p 0.005) · A-distance 1.9'
     """
     if numbers is None:
@@ -71,10 +73,8 @@ def numbers_line(numbers: Mapping[str, Any] | str | None) -> str:
         if value is None or (key.endswith("_pvalue") and key.removesuffix("_pvalue") in numbers):
             continue
         pvalue = numbers.get(f"{key}_pvalue")
-        said.append(
-            f"{metric_name(key)} {number(value, key)}"
-            + (f" (p {number(pvalue)})" if pvalue is not None else "")
-        )
+        beside = f" (p {number(pvalue, 'pvalue')})" if pvalue is not None else ""
+        said.append(f"{metric_name(key)} {number(value, key)}{beside}".replace(" ", "\xa0"))
     return " · ".join(said)
 
 

@@ -61,21 +61,15 @@ class Layout:
     overlap : float
         Share of the 15 nearest neighbours in feature space that are among the 15 nearest in the layout, 0 to 1,
         the mean over snapshots.
+    limits : (left, right, bottom, top)
+        A square that holds all points of all snapshots.
     """
 
     points: tuple[np.ndarray, ...]
     method: str
     note: str
     overlap: float
-
-    @property
-    def limits(self) -> tuple[float, float, float, float]:
-        """``(left, right, bottom, top)`` of a square that holds all points of all snapshots."""
-        every = np.concatenate(self.points)
-        low, high = every.min(0), every.max(0)
-        half = 0.53 * float((high - low).max()) or 1.0
-        x, y = (low + high) / 2
-        return float(x - half), float(x + half), float(y - half), float(y + half)
+    limits: tuple[float, float, float, float]
 
 
 def layout(
@@ -123,7 +117,7 @@ def layout(
     overlap = float(np.mean([_kept(f, p, neighbors) for f, p in zip(stack, points)]))
     if used != "features":
         said += f" It keeps {percent(overlap)} of each point's {neighbors} nearest neighbours. {WARNING}"
-    made = Layout(points, used, said, overlap)
+    made = Layout(points, used, said, overlap, _square(flat))
     with _cache_lock:
         _cache[key] = made
         while len(_cache) > _KEEP:
@@ -166,6 +160,13 @@ def _lay_out(
     except Exception as error:  # a picture is wanted; numba and umap raise whatever they like
         log.warning("The layout is PCA: UMAP failed with %s: %s", type(error).__name__, error)
         return flat, "pca", f"PCA instead of UMAP, which failed ({type(error).__name__}). {about_pca}"
+
+
+def _square(points: np.ndarray) -> tuple[float, float, float, float]:
+    low, high = points.min(0), points.max(0)
+    half = 0.53 * float((high - low).max()) or 1.0
+    x, y = (low + high) / 2
+    return float(x - half), float(x + half), float(y - half), float(y + half)
 
 
 def _pca(rows: np.ndarray) -> tuple[np.ndarray, float]:

@@ -151,5 +151,6 @@ PLOTLY_CONFIG = {
     "showSendToCloud": False,
     "plotlyServerURL": "",
     "displaylogo": False,
+    "typesetMath": False,  # a class called "$x$" stays text, and no MathJax is looked for
     "responsive": True,
 }

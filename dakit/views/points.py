@@ -18,6 +18,7 @@ from dakit.views.palette import (
 )
 from dakit.views.scene import Scene
 
+EDGE = 0.09  # inches between the edge of a picture and what is in it
 MOST_LISTED = 20  # classes in a legend; the rest is counted
 
 
@@ -97,7 +98,8 @@ def _write_names(ax, scene: Scene, points: np.ndarray, limits) -> None:
     width = ax.get_figure().get_size_inches()[0] * ax.get_position().width
     # Points are 1/72 inch; half the width of a bold 8.5-point letter is about 0.3 of its size.
     half = np.array([[0.32 * 8.5 * len(t), 6.5] for t in text]) / 72 / max(width, 1.0) * side
-    for (x, y), t in zip(spread_out(middle, half), text):
+    inside = np.array([[limits[0], limits[2]], [limits[1], limits[3]]])
+    for (x, y), t in zip(np.clip(spread_out(middle, half), inside[0] + half, inside[1] - half), text):
         halo = [withStroke(linewidth=2.6, foreground="white")]
         ax.text(
             x,
@@ -137,7 +139,7 @@ def spread_out(middle: np.ndarray, half: np.ndarray, rounds: int = 200) -> np.nd
 
 def panel_axes(figure, panels: int, entries, *, narrow: bool):
     """Axes for the panels, side by side with the legend at the right, or below each other with it at the end."""
-    figure.get_layout_engine().set(w_pad=0.09, h_pad=0.07)
+    figure.get_layout_engine().set(w_pad=EDGE, h_pad=0.07, hspace=0.06 if narrow else 0)
     if not narrow:
         axes = figure.subplots(1, panels, squeeze=False).ravel()
         figure.legend(
@@ -188,21 +190,16 @@ def _handles(entries, length: int) -> list:
     return handles
 
 
-def draw_words(figure, title: str, note: str, *, narrow: bool) -> None:
+def draw_words(figure, title: str, note: str) -> None:
     """Title above and note below, both from the left edge, wrapped to the width of the picture."""
     inches = figure.get_size_inches()[0]
+    left = {"x": EDGE / inches, "ha": "left"}
     if title:
         figure.suptitle(
-            "\n".join(textwrap.wrap(title, int(inches * 9.2))),
-            x=0.012,
-            ha="left",
-            fontsize=13,
-            fontweight="bold",
+            "\n".join(textwrap.wrap(title, int(inches * 8.4))), fontsize=13, fontweight="bold", **left
         )
     if note:
-        figure.supxlabel(
-            "\n".join(textwrap.wrap(note, int(inches * 14.5))), x=0.012, ha="left", fontsize=8.5, color=QUIET
-        )
+        figure.supxlabel("\n".join(textwrap.wrap(note, int(inches * 14))), fontsize=8.5, color=QUIET, **left)
 
 
 def caption_panel(ax, title: str, facts: Sequence[str]) -> None:
@@ -216,16 +213,18 @@ def caption_panel(ax, title: str, facts: Sequence[str]) -> None:
 # -- in plotly ------------------------------------------------------------------------------------------------
 
 
-def plotly_traces(scene: Scene, points: np.ndarray, snapshot: int, colour: str, **place) -> list:
+def plotly_traces(
+    scene: Scene, points: np.ndarray, snapshot: int, colour: str, *, listed: bool = True
+) -> list:
     """One trace for each class of each domain, so that legends can switch both; empty ones are left out."""
     import plotly.graph_objects as go
 
-    traces, listed = [], set()
+    traces, seen = [], set()
     for d, c, at in trace_rows(scene):
         by = c if colour == "class" else d
         marker = domain_marker(d)
-        first = by not in listed
-        listed.add(by)
+        first = by not in seen
+        seen.add(by)
         tint = class_colour(c) if colour == "class" else domain_colour(d)
         lines = [f"<b>{_template_text(scene.class_name(c))}</b>"] if scene.labeled else []
         lines.append(_template_text(scene.domains[d]))
@@ -248,10 +247,9 @@ def plotly_traces(scene: Scene, points: np.ndarray, snapshot: int, colour: str, 
                 hovertemplate="<br>".join(lines) + "<extra></extra>",
                 name=plotly_text(scene.class_name(c) if colour == "class" else scene.domains[d]),
                 legendgroup=f"{'c' if colour == 'class' else 'd'}{by}",
-                showlegend=first and place.get("showlegend", True),
+                showlegend=first and listed,
                 meta={"keys": [f"d{d}", f"c{c}"]},
                 unselected={"marker": {"opacity": 0.12}},
-                **{k: v for k, v in place.items() if k != "showlegend"},
             )
         )
     return traces
