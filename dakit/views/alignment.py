@@ -12,7 +12,6 @@ from dakit.views.points import (
     caption_panel,
     chosen_colour,
     draw_panel,
-    draw_words,
     legend_entries,
     panel_axes,
     plotly_traces,
@@ -95,15 +94,14 @@ def alignment(
     colour = chosen_colour(sides[0], colour)
     said = captions(sides, numbers)
     title = title or f"{enumerate_words(sides[0].domains)}: {titles[0]} and {titles[1]}"
-    note = _note(flats, common)
-    figures = _Figures(sides, flats, colour, said, titles, title, note)
+    figures = _Figures(sides, flats, colour, said, titles, title)
     return View(
         title,
         " ".join(
             [who_is_shown(sides[0], flats[0]), *(f"{t}: {facts_at(s, 0)}" for t, s in zip(titles, sides))]
         ),
         figures.draw,
-        note=note,
+        note=_note(flats, common),
         plotly=figures.plotly,
         panels=figures.panels,
         legend=legend_entries(sides[0], colour),
@@ -140,9 +138,9 @@ def _note(flats: list[Layout], common: bool) -> str:
 class _Figures:
     """The faces of one alignment."""
 
-    def __init__(self, sides, flats, colour, said, titles, title, note) -> None:
+    def __init__(self, sides, flats, colour, said, titles, title) -> None:
         self.sides, self.flats, self.colour = sides, flats, colour
-        self.said, self.titles, self.title, self.note = said, titles, title, note
+        self.said, self.titles, self.title = said, titles, title
 
     def draw(self, narrow: bool):
         from matplotlib.figure import Figure
@@ -153,7 +151,6 @@ class _Figures:
         for i, (ax, side, flat) in enumerate(zip(axes, self.sides, self.flats)):
             caption_panel(ax, self.titles[i], self.said[i])
             draw_panel(ax, side, flat.points[0], flat.limits, self.colour, names=i == 1)
-        draw_words(figure, self.title, self.note)
         return figure
 
     def plotly(self):

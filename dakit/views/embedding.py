@@ -10,7 +10,6 @@ from dakit.views.points import (
     caption_panel,
     chosen_colour,
     draw_panel,
-    draw_words,
     legend_entries,
     panel_axes,
     plotly_traces,
@@ -88,7 +87,7 @@ def embedding(
     return View(
         title,
         describe(shown, flat, picked),
-        lambda narrow: _draw(shown, flat, picked, colour, said, title, narrow),
+        lambda narrow: _draw(shown, flat, picked, colour, said, narrow),
         note=_note(everything, shown, flat),
         plotly=lambda: plotly_face(shown, flat, colour, said, title),
         panels=lambda: [plotly_face(shown, flat, colour, said, "")],
@@ -186,7 +185,7 @@ def _note(everything: Scene, shown: Scene, flat: Layout) -> str:
 # -- pictures -------------------------------------------------------------------------------------------------
 
 
-def _draw(shown: Scene, flat: Layout, picked, colour: str, said, title: str, narrow: bool):
+def _draw(shown: Scene, flat: Layout, picked, colour: str, said, narrow: bool):
     from matplotlib.figure import Figure
 
     entries = legend_entries(shown, colour)
@@ -195,7 +194,6 @@ def _draw(shown: Scene, flat: Layout, picked, colour: str, said, title: str, nar
     for ax, s in zip(panel_axes(figure, len(picked), entries, narrow=narrow), picked):
         caption_panel(ax, step_name(shown, s), said[s])
         draw_panel(ax, shown, flat.points[s], flat.limits, colour, names=s == picked[-1])
-    draw_words(figure, title, flat.note)
     return figure
 
 

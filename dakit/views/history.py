@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from dakit.views.labels import counted, enumerate_words, metric_name, number, plotly_text, shortened
-from dakit.views.palette import domain_colour, domain_marker, plotly_layout
-from dakit.views.points import EDGE, draw_words
+from dakit.views.palette import EDGE, domain_colour, domain_marker, plotly_layout
 from dakit.views.view import View
 
 _CLOCKS = ("step", "progress", "seconds", "epoch", "seed", "lr", "phase")
@@ -163,24 +162,19 @@ class _Figures:
         size = (3.75, 2.2 * down + 1.0) if narrow else (max(5.2, 3.4 * across), 2.45 * down + 1.0)
         figure = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=EDGE, h_pad=0.08, wspace=0.03)
-        axes = figure.subplots(down, across, squeeze=False).ravel()
+        legend = 0.3 * (len(self.arms) if narrow else 1) if len(self.arms) > 1 else 0.01
+        grid = figure.add_gridspec(down + 1, across, height_ratios=[2.2] * down + [legend])
+        axes = [figure.add_subplot(grid[i // across, i % across]) for i in range(len(self.columns))]
         for ax, column in zip(axes, self.columns):
             self._panel(ax, column)
-        for ax in axes[len(self.columns) :]:
-            ax.set_axis_off()
+        below = figure.add_subplot(grid[down, :])
+        below.set_axis_off()
         if len(self.arms) > 1:
-            figure.legend(
-                handles=axes[0].get_lines()[: len(self.arms)],
-                labels=[shortened(n) for n in self.arms],
-                loc="outside lower left",
-                ncols=1 if narrow else 4,
-                handlelength=2.6,
-                borderaxespad=0.6,
-                alignment="left",
-                title=self.note or None,
-                title_fontproperties={"size": 8.5},
+            lines = axes[0].get_lines()[: len(self.arms)]
+            names = [shortened(n) for n in self.arms]
+            below.legend(
+                lines, names, loc="upper left", ncols=1 if narrow else 4, handlelength=2.6, borderaxespad=0
             )
-        draw_words(figure, self.title, "" if len(self.arms) > 1 else self.note)
         return figure
 
     def _panel(self, ax, column: str) -> None:

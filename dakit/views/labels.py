@@ -1,7 +1,7 @@
 """Words and numbers as people read them: metric names, rounding, and labels that stay text."""
 
 from collections.abc import Mapping
-from math import isfinite
+from math import floor, isfinite, log10
 from typing import Any
 
 METRICS = {
@@ -56,6 +56,32 @@ def number(value: float, key: str = "") -> str:
         digits, power = f"{value:.1e}".split("e")
         return f"{digits}e{int(power)}".replace("-", "−")
     return f"{value:.3g}".replace("-", "−")
+
+
+def spread(values, key: str = "") -> str:
+    """Mean and standard deviation of an array of values, the mean to the digits that the deviation allows.
+
+    >>> import numpy as np
+    >>> (
+    ...     spread(np.array([0.21, 0.215, 0.2])),
+    ...     spread(np.array([0.8, 0.84]), "target_accuracy"),
+    ...     spread(np.array([2.0])),
+    ... )
+    ('0.208 ± 0.008', '82 ± 3\xa0%', '2')
+    """
+    if len(values) < 2:
+        return number(values[0], key) if len(values) else "–"
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    if not (isfinite(mean) and isfinite(deviation)):
+        return number(mean, key)
+    if key.endswith(_PERCENT):
+        return f"{100 * mean:.0f} ± {100 * deviation:.0f}\xa0%"
+    if deviation < 1e-6 * abs(mean) or deviation == 0:
+        return f"{number(mean)} ± 0"
+    digits = -floor(log10(deviation))
+    if not 0 <= digits <= 4:
+        return f"{number(mean)} ± {number(deviation)}"
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}".replace("-", "−")
 
 
 def numbers_line(numbers: Mapping[str, Any] | str | None) -> str:

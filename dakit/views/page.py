@@ -232,7 +232,7 @@ def _plot(panel: dict, key: str) -> str:
 
 
 def _picture(view: View) -> str:
-    wide, small = (base64.b64encode(view.png(narrow=n)).decode() for n in (False, True))
+    wide, small = (base64.b64encode(view.png(narrow=n, titled=False)).decode() for n in (False, True))
     width = int(96 * view.figure().get_size_inches()[0])
     return (
         f'<picture><source media="(max-width: 640px)" srcset="data:image/png;base64,{small}"><img alt="'

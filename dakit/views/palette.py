@@ -15,6 +15,7 @@ TARGET = "#D55E00"
 INK = "#222222"
 QUIET = "#6B6B6B"  # 5.3 : 1 on white, still fit for small text
 GRID = "#E8E8E8"
+EDGE = 0.09  # inches between the edge of a picture and what is in it
 UNKNOWN = "#8C8C8C"  # points without a label
 
 CLASSES = (

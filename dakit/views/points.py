@@ -7,9 +7,9 @@ import numpy as np
 
 from dakit.views.labels import plotly_text, shortened
 from dakit.views.palette import (
+    EDGE,
     GRID,
     INK,
-    QUIET,
     Marker,
     class_colour,
     domain_colour,
@@ -18,7 +18,6 @@ from dakit.views.palette import (
 )
 from dakit.views.scene import Scene
 
-EDGE = 0.09  # inches between the edge of a picture and what is in it
 MOST_LISTED = 20  # classes in a legend; the rest is counted
 
 
@@ -188,18 +187,6 @@ def _handles(entries, length: int) -> list:
     if len(entries) > MOST_LISTED + 8:
         handles.append(Line2D([], [], linestyle="none", label=f"and {len(entries) - MOST_LISTED - 8} more"))
     return handles
-
-
-def draw_words(figure, title: str, note: str) -> None:
-    """Title above and note below, both from the left edge, wrapped to the width of the picture."""
-    inches = figure.get_size_inches()[0]
-    left = {"x": EDGE / inches, "ha": "left"}
-    if title:
-        figure.suptitle(
-            "\n".join(textwrap.wrap(title, int(inches * 8.4))), fontsize=13, fontweight="bold", **left
-        )
-    if note:
-        figure.supxlabel("\n".join(textwrap.wrap(note, int(inches * 14))), fontsize=8.5, color=QUIET, **left)
 
 
 def caption_panel(ax, title: str, facts: Sequence[str]) -> None:

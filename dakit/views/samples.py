@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dakit.views.labels import counted, enumerate_words, shortened
-from dakit.views.points import EDGE, draw_words
+from dakit.views.palette import EDGE, INK
 from dakit.views.view import View
 
 MOST_COLUMNS = 12
@@ -53,7 +53,7 @@ def samples(*domains: Any, per_class: int = 3, seed: int = 0, title: str | None 
     return View(
         title,
         _alt(domains, columns, per_class),
-        lambda narrow: _draw(bands, names, columns, per_class, title, narrow),
+        lambda narrow: _draw(bands, names, columns, per_class, narrow),
         note=f"The first {MOST_COLUMNS} of {len(classes)} classes." if len(classes) > MOST_COLUMNS else "",
     )
 
@@ -89,7 +89,7 @@ def _alt(domains, columns, per_class: int) -> str:
     return f"{said}, {counted(per_class, 'example')} of each."
 
 
-def _draw(bands, names, columns, per_class: int, title: str, narrow: bool):
+def _draw(bands, names, columns, per_class: int, narrow: bool):
     from matplotlib.figure import Figure
 
     side = (0.9 if narrow else 1.15) * 0.5
@@ -111,10 +111,14 @@ def _draw(bands, names, columns, per_class: int, title: str, narrow: bool):
         ax.grid(False)
         ax.spines[["left", "bottom"]].set_visible(False)
         ax.set_yticks([])
-        ax.set_ylabel(shortened(names[i], 8 * per_class), fontweight="bold", color="#222222", fontsize=9.5)
+        ax.set_ylabel(
+            shortened(names[i], max(4, int(cell * per_class / 0.088))),
+            fontweight="bold",
+            color=INK,
+            fontsize=9.5,
+        )
         step = band.shape[1] / len(columns)
         labels = [shortened(c, 14) for c in columns] if i == 0 else []
         ax.set_xticks([step * (c + 0.46) for c in range(len(labels))], labels, **slant)
         ax.xaxis.tick_top()
-    draw_words(figure, title, "")
     return figure

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dakit.views.labels import counted, enumerate_words, metric_name, number, shortened
-from dakit.views.palette import DOMAINS, INK, UNKNOWN
-from dakit.views.points import EDGE, draw_words
+from dakit.views.labels import counted, enumerate_words, metric_name, number, shortened, spread
+from dakit.views.palette import DOMAINS, EDGE, INK, UNKNOWN
 from dakit.views.view import View
 
 HINTS = {"mmd": "0: no difference", "a_distance": "0: cannot be told apart, 2: always"}
@@ -71,7 +70,7 @@ def shift_bars(
     return View(
         title,
         " ".join([f"Bars for {counted(len(chosen), 'metric')}.", *said]),
-        lambda narrow: _draw(arms, chosen, title, note, narrow),
+        lambda narrow: _draw(arms, chosen, narrow),
         note=note,
     )
 
@@ -122,15 +121,13 @@ def _text(arm: dict[str, np.ndarray], metric: str) -> str:
     values, pvalues = _finite(arm, metric), _finite(arm, f"{metric}_pvalue")
     if not len(values):
         return "–"
-    said = number(values.mean(), metric)
-    if len(values) > 1:
-        said += f" ± {number(values.std(ddof=1), metric)}"
+    said = spread(values, metric)
     if len(pvalues):
         said += f" (p {'≤ ' if len(pvalues) > 1 else ''}{number(pvalues.max(), 'pvalue')})"
     return said.replace(" ", "\xa0") if len(said) < 12 else said
 
 
-def _draw(arms, chosen, title, note, narrow):
+def _draw(arms, chosen, narrow: bool):
     from matplotlib.figure import Figure
 
     across = 1 if narrow else min(3, len(chosen))
@@ -149,15 +146,14 @@ def _draw(arms, chosen, title, note, narrow):
         if i >= len(chosen):
             ax.set_axis_off()
             continue
-        _panel(ax, arms, chosen[i])
+        _panel(ax, arms, chosen[i], room=1.5 if narrow else 0.9)
         ax.set_yticks(
             range(len(names)), names if i % across == 0 else [""] * len(names), color=INK, fontsize=9.5
         )
-    draw_words(figure, title, note)
     return figure
 
 
-def _panel(ax, arms, metric: str) -> None:
+def _panel(ax, arms, metric: str, room: float) -> None:
     values = [_finite(arm, metric) for arm in arms.values()]
     every = np.concatenate([*values, [0.0]])
     low, high = every.min(), every.max()
@@ -182,9 +178,9 @@ def _panel(ax, arms, metric: str) -> None:
                 zorder=5,
             )
             end = max(end, v.max(), mean + v.std(ddof=1))
-        ax.text(end + 0.03 * span, row, _text(arm, metric), va="center", fontsize=9, color=INK, zorder=6)
+        ax.text(end + 0.06 * span, row, _text(arm, metric), va="center", fontsize=9, color=INK, zorder=6)
     # Room on the right for the longest number, which is written where its bar ends.
-    ax.set_xlim(low - (0.04 * span if low < 0 else 0), high + 0.85 * span)
+    ax.set_xlim(low - (0.04 * span if low < 0 else 0), high + room * span)
     ax.set_ylim(len(arms) - 0.4, -0.6)
     ax.axvline(0, color="#BDBDBD", linewidth=0.8, zorder=3)
     ax.grid(False)

@@ -2,13 +2,14 @@
 
 import base64
 import io
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from dakit.views.palette import PLOTLY_CONFIG, matplotlib_style
+from dakit.views.palette import EDGE, PLOTLY_CONFIG, QUIET, matplotlib_style
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
@@ -26,8 +27,8 @@ class View:
     alt : str
         What the picture shows, in words made from the data.
     draw : callable
-        ``draw(narrow) -> matplotlib.figure.Figure``; with ``narrow`` the panels stand below each other, for
-        screens as small as 360 pixels.
+        ``draw(narrow) -> matplotlib.figure.Figure`` with constrained layout, without title and note; with ``narrow``
+        the panels stand below each other, for screens as small as 360 pixels.
     note : str
         A sentence printed below the picture.
     plotly : callable, optional
@@ -59,42 +60,55 @@ class View:
         self.title, self.alt, self.note = title, alt, note
         self.legend, self.moments, self.linked = tuple(legend), tuple(moments), linked
         self._draw, self._plotly, self._panels = draw, plotly, panels
-        self._png: dict[tuple[bool, int], bytes] = {}
+        self._png: dict[tuple[int, bool, bool], bytes] = {}
 
     def __repr__(self) -> str:
         return f"{self.title}. {self.alt}"
 
     # -- still faces ----------------------------------------------------------------------------------------
 
-    def figure(self, *, narrow: bool = False):
-        """The still picture, a new ``matplotlib.figure.Figure`` each time."""
-        with matplotlib_style():
-            return self._draw(narrow)
+    def figure(self, *, narrow: bool = False, titled: bool = True):
+        """The still picture, a new ``matplotlib.figure.Figure`` each time.
 
-    def png(self, *, dpi: int = 144, narrow: bool = False) -> bytes:
-        """The still picture as PNG; 144 dots per inch are two pixels for one on a usual screen."""
-        key = (narrow, dpi)
+        Parameters
+        ----------
+        narrow : bool
+            Panels below each other, 360 pixels wide.
+        titled : bool
+            Whether title and note are part of the picture.
+        """
+        with matplotlib_style():
+            return self._make(narrow, titled)
+
+    def _make(self, narrow: bool, titled: bool):
+        figure = self._draw(narrow)
+        if titled:
+            write_words(figure, self.title, self.note)
+        return figure
+
+    def png(self, *, dpi: int = 144, narrow: bool = False, titled: bool = True) -> bytes:
+        """The still picture as PNG; 144 dots per inch are one and a half pixels for one on a usual screen."""
+        key = (dpi, narrow, titled)
         if key not in self._png:
             # The text chunk carries the alt text, so a picture that is passed on keeps it.
-            self._png[key] = self._print(
-                "png", narrow, dpi=dpi, metadata={"Title": self.title, "Description": self.alt}
-            )
+            said = {"Title": self.title, "Description": self.alt}
+            self._png[key] = self._print("png", narrow, titled, dpi=dpi, metadata=said)
         return self._png[key]
 
-    def svg(self, *, narrow: bool = False) -> str:
+    def svg(self, *, narrow: bool = False, titled: bool = True) -> str:
         """The still picture as SVG, with title and description for screen readers."""
-        text = self._print("svg", narrow, metadata={"Date": None}).decode()
+        text = self._print("svg", narrow, titled, metadata={"Date": None}).decode()
         at = text.index("<svg")
         end = text.index(">", at)
         said = f"<title>{escape(self.title)}</title><desc>{escape(self.alt)}</desc>"
         return f'{text[at:end]} role="img">{said}{text[end + 1 :]}'
 
-    def _print(self, kind: str, narrow: bool, **options) -> bytes:
+    def _print(self, kind: str, narrow: bool, titled: bool, **options) -> bytes:
         out = io.BytesIO()
         with matplotlib_style(), warnings.catch_warnings():
             # A label in a script that the font lacks is drawn as boxes; that is no reason to warn 200 times.
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            self._draw(narrow).savefig(out, format=kind, **options)
+            self._make(narrow, titled).savefig(out, format=kind, **options)
         return out.getvalue()
 
     # -- interactive faces ----------------------------------------------------------------------------------
@@ -145,3 +159,15 @@ class View:
         if include:
             data = {k: v for k, v in data.items() if k in include}
         return {k: v for k, v in data.items() if k not in (exclude or ())}, metadata
+
+
+def write_words(figure, title: str, note: str) -> None:
+    """Title above and note below a figure, both from the left edge, wrapped to its width."""
+    inches = figure.get_size_inches()[0]
+    left = {"x": EDGE / inches, "ha": "left"}
+    if title:
+        figure.suptitle(
+            "\n".join(textwrap.wrap(title, int(inches * 8.4))), fontsize=13, fontweight="bold", **left
+        )
+    if note:
+        figure.supxlabel("\n".join(textwrap.wrap(note, int(inches * 14))), fontsize=8.5, color=QUIET, **left)
