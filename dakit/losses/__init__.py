@@ -1,1 +1,23 @@
+"""What is minimised: pure, differentiable functions of tensors, without state.
 
+Each returns a scalar tensor and takes one example a row. Shapes are checked; values are not searched for NaN, for that
+would make a GPU wait at every step.
+"""
+
+# Not lazily: `mmd` and `coral` name a function and its file, and the function has to win.
+from dakit.losses.adversarial import domain_adversarial
+from dakit.losses.classification import cross_entropy, entropy
+from dakit.losses.contrastive import nt_xent, supcon
+from dakit.losses.coral import coral
+from dakit.losses.mmd import median_bandwidth, mmd
+
+__all__ = [
+    "coral",
+    "cross_entropy",
+    "domain_adversarial",
+    "entropy",
+    "median_bandwidth",
+    "mmd",
+    "nt_xent",
+    "supcon",
+]
