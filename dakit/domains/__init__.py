@@ -23,6 +23,7 @@ _FROM = {
     "from_npz": "arrays",
     "from_parquet": "tables",
     "load": "bundled_sets",
+    "load_sentiment_texts": "sentiment_texts",
     "open_domain": "opening",
     "open_pair": "opening",
     "with_classes": "classes",
@@ -43,6 +44,7 @@ __all__ = [
     "from_npz",
     "from_parquet",
     "load",
+    "load_sentiment_texts",
     "open_domain",
     "open_pair",
     "shifts",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from dakit.domains.hub import from_datasets
     from dakit.domains.image_lists import from_image_list
     from dakit.domains.opening import open_domain, open_pair
+    from dakit.domains.sentiment_texts import load_sentiment_texts
     from dakit.domains.tables import from_csv, from_parquet
 
 
@@ -66,7 +69,7 @@ def __getattr__(name: str):
         return _import_module("dakit.domains.shifts")
     if name in _FROM:
         value = getattr(_import_module(f"dakit.domains.{_FROM[name]}"), name)
-        globals()[name] = value  # also where a module has the name of its function
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'dakit.domains' has no attribute {name!r}")
 

@@ -274,7 +274,7 @@ def _in_one_sentence(path: Path) -> Iterator[None]:
         yield
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         words = str(error).lower()
-        if "object array" in words or "pickle" in words:
+        if "object array" in words or "python objects" in words or "pickle" in words:
             raise ValueError(
                 f"{path} holds Python objects (a pickle), which are not loaded because they could run code; "
                 "save plain numbers and text, for example np.savez(path, x=x, y=np.array(labels, dtype=str))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dakit.domains.arrays import from_npy, from_npz
@@ -64,7 +65,7 @@ def open_domain(
     text = str(spec)
     path = Path(text)
     suffix = path.suffix.lower()
-    if path.is_dir() and not _names_bundled(text):
+    if text and path.is_dir() and not _names_bundled(text):
         return _one_domain_of(path, size, classes)
     if path.parent.suffix.lower() == ".npz" and path.parent.is_file():
         return from_npz(path.parent, domain=path.name, classes=classes)
@@ -170,6 +171,9 @@ def _bundled_domain(text: str) -> Domain:
 
     set_name, _, domain = text.partition("/")
     found = load(set_name)
+    if domain == "openmoji" and domain not in found:  # share-alike: only where it is asked for by name
+        with suppress(TypeError):  # a set that has no such style
+            found = load(set_name, openmoji=True)
     if domain not in found:
         raise ValueError(
             f"the bundled set {set_name!r} has no domain {domain!r}; it has {listed(found.names, 20)}"
