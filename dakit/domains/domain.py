@@ -221,9 +221,13 @@ class DomainSet(Mapping[str, Domain]):
 
     def __init__(self, name: str, domains, card: str = "") -> None:
         self.name, self.card = name, card
+        domains = list(domains)
         self._domains = {d.name: d for d in domains}
-        if not self._domains:
+        if not domains:
             raise ValueError(f"domain set {name!r} needs at least one domain")
+        if len(self._domains) < len(domains):
+            twice = next(d.name for i, d in enumerate(domains) if d.name in [e.name for e in domains[:i]])
+            raise ValueError(f"domain set {name!r} has two domains called {twice!r}; names must differ")
         first = next(iter(self._domains.values()))
         for d in self._domains.values():
             if d.classes != first.classes:
