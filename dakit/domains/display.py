@@ -44,8 +44,8 @@ def domain_html(domain: Domain) -> str:
 
     Examples
     --------
-    >>> d = Domain("<b>", torch.zeros(1, 2), torch.tensor([0]), ("yes",))
-    >>> "&lt;b&gt;" in domain_html(d), "<b>" in domain_html(d)
+    >>> d = Domain("<i>", torch.zeros(1, 2), torch.tensor([0]), ("yes",))
+    >>> "&lt;i&gt;" in domain_html(d), "<i>" in domain_html(d)
     (True, False)
     """
     rows = [
