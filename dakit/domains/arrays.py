@@ -146,6 +146,10 @@ def from_npz(
     limit_gb : float
         Refuse arrays larger than this as float32 (the memory that the domain will take).
 
+    Returns
+    -------
+    Domain
+
     Raises
     ------
     FileNotFoundError
@@ -209,6 +213,10 @@ def from_npy(
     classes : sequence of str, optional
     limit_gb : float
         Refuse arrays larger than this as float32 (the memory that the domain will take).
+
+    Returns
+    -------
+    Domain
 
     Raises
     ------

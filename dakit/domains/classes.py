@@ -20,6 +20,10 @@ def with_classes(domain: Domain, classes: Sequence[str]) -> Domain:
     classes : sequence of str
         The new list. Classes of the domain that have no examples may be missing from it.
 
+    Returns
+    -------
+    Domain
+
     Raises
     ------
     ValueError
@@ -85,6 +89,10 @@ def align_classes(source: Domain, target: Domain) -> tuple[Domain, Domain]:
 
 def check_same_shape(source: Domain, target: Domain) -> None:
     """Refuse two domains whose examples differ in shape.
+
+    Parameters
+    ----------
+    source, target : Domain
 
     Raises
     ------

@@ -93,7 +93,34 @@ def from_parquet(
     classes: Sequence[str] | None = None,
     limit_gb: float = LIMIT_GB,
 ) -> Domain:
-    """A domain from a Parquet file; parameters, result and errors as for :func:`from_csv`."""
+    """A domain from a Parquet file.
+
+    Parameters
+    ----------
+    path : path
+    label_column : str, optional
+        Column of the labels. By default the column ``label`` where there is one, else none.
+    features : sequence of str, optional
+        Columns that make up ``x``, in this order; by default every column but labels and ``meta``.
+    meta : sequence of str
+        Columns kept as facts about each example.
+    name : str, optional
+        What the domain is called; the file's name by default.
+    classes : sequence of str, optional
+        Class names in index order, matched by name.
+    limit_gb : float
+        Refuse tables larger than this as float32 (the memory that the domain will take).
+
+    Returns
+    -------
+    Domain
+        With ``x`` of shape (n, number of features).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As for :func:`from_csv`.
+    """
     import pandas as pd
     import pyarrow as pa
 
