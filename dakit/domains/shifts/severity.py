@@ -109,6 +109,14 @@ KINDS: dict[str, str] = {name: f"{kind.moves} shift: {kind.text}" for name, kind
 def kinds_for(domain: Domain) -> list[str]:
     """Names of the shifts that can change this domain.
 
+    Parameters
+    ----------
+    domain : Domain
+
+    Returns
+    -------
+    list of str
+
     Examples
     --------
     >>> import torch
