@@ -1,6 +1,7 @@
 """Backbones of ``transformers`` that the user has on disk: image and text models, by path or by name.
 
-Nothing is downloaded (``local_files_only``), no code from a model's folder is run, and only safetensors weights are read.
+Nothing is downloaded (``local_files_only``), no code from a model's folder is run, and only safetensors weights
+are read.
 """
 
 import torch
@@ -17,8 +18,8 @@ class Hub(nn.Module):
     ----------
     model : transformers model
     shape : tuple of int
-        (channels, height, width) for an image model; (length,) for a text model, whose inputs are token ids. Domains hold
-        floating-point tensors, so ids arrive as floats and are turned into integers here (exact below 2^24).
+        (channels, height, width) for an image model; (length,) for a text model, whose inputs are token ids. Domains
+        hold floating-point tensors, so ids arrive as floats and are turned into integers here (exact below 2^24).
     name : str
         Path or name, for the spec.
     pool : {"mean", "first"}

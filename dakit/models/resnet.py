@@ -1,7 +1,7 @@
 """ResNet-18, with a stem for small pictures or the published one.
 
-He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016. Parameters carry the names of torchvision's
-``resnet18``, so that a state dict of that layout (without its ``fc``) fits.
+He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016. Parameters carry the names of
+torchvision's ``resnet18``, so that a state dict of that layout (without its ``fc``) fits.
 """
 
 from pathlib import Path

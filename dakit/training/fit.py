@@ -204,6 +204,8 @@ def fit(
                 run = Run(method, config, seed, versions(where), *followed)
             else:
                 run, choice = before, Choice(before.config["precision"], before.config["memory_format"])
+            for note in run.config["notes"]:
+                log.info(note)
             if choice.memory_format == "channels_last":
                 for b in batches:
                     b.to_channels_last()

@@ -182,8 +182,8 @@ def _transfer(run: "Run", looked: list[dict]) -> Finding:
         what = f"; never predicted there: {', '.join(missing)}" if missing else ""
         text = (
             f"{last['target_balance']:.0%} of the target's predicted mass lies in other classes than in the "
-            f"source{what}. Either the class proportions differ, or the target is misread; methods that match all features suffer "
-            "from both"
+            f"source{what}. Either the class proportions differ, or the target is misread; methods that match all "
+            "features suffer from both"
         )
         return Finding("transfer", "warning", text)
     if last["target_entropy"] > 0.5:

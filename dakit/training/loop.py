@@ -100,7 +100,7 @@ class Loop:
         mark = None
         with interrupts_between_steps() as pressed:
             try:
-                if run.step == 0 and not run.rows:
+                if run.step == 0 and not run.rows and 0 in self.snapshot_steps:
                     self.record(on_snapshot)
                 while run.step < self.steps and not pressed():
                     mark = self.mark()
@@ -187,9 +187,7 @@ class Loop:
             self.pending[i] = names, values
             for name, value in zip(names, values):
                 if not math.isfinite(value):
-                    raise NonFiniteLoss(
-                        first + i, name, value, "lower lr, or look at the inputs and at lambda_"
-                    )
+                    raise NonFiniteLoss(first + i, name, value, self.run, self.kept)
 
     def record(self, on_snapshot: Callable[[Run], None] | None) -> None:
         """Add a row to the history, and a snapshot where one is due."""
