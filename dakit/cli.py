@@ -148,9 +148,9 @@ def shift(
 ) -> None:
     """Measure how far apart two data sets are."""
     from dakit.bench.shift import measure_shift
-    from dakit.domains import open_domain
+    from dakit.domains import open_pair
 
-    source, target = open_domain(a, label_column=label_column), open_domain(b, label_column=label_column)
+    source, target = open_pair(a, b, label_column=label_column, same_classes=False)
     names = None if metrics is None else [m.strip() for m in metrics.split(",") if m.strip()]
     measured = measure_shift(source, target, names, seed=seed)
     if html is not None:

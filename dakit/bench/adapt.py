@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dakit import methods as _methods
 from dakit.bench.compare import Comparison, compare
 from dakit.bench.task import Task, make_task
-from dakit.domains import Domain, load, open_domain
+from dakit.domains import Domain, DomainSet, bundled, open_domain, open_pair
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +48,7 @@ class Adaptation:
             "gain": c.gain(self.method),
             "shift_before": c.shift("source_only"),
             "shift_after": c.shift(self.method),
-            "health": c.runs[self.method, c.seeds[0]].health().messages,
+            "health": [f.text for f in c.runs[self.method, c.seeds[0]].health().findings],
             "config": c.runs[self.method, c.seeds[0]].config,
             "seconds": self.seconds,
         }
@@ -132,20 +132,21 @@ def _drawing(
     source: str | Domain, target: str | Domain, *, label_column: str | None, paired: bool
 ) -> Callable[[int], Task]:
     """A function of the seed that draws a task; two domains of one bundled set keep their concepts apart."""
-    names = [s.split("/") for s in (source, target) if isinstance(s, str)]
-    same_set = len(names) == 2 and all(len(n) == 2 for n in names) and names[0][0] == names[1][0]
-    if same_set and not Path(str(source)).exists():
-        # open both by name first: that checks the names and says what is wrong with them
-        open_domain(source), open_domain(target)
-        loaded = load(names[0][0])
-        a, b = names[0][1], names[1][1]
-        return lambda seed: make_task(*loaded.pair(a, b, paired=paired, seed=seed), seed=seed)
+    if isinstance(source, Domain) or isinstance(target, Domain):
+        s, t = (
+            d if isinstance(d, Domain) else open_domain(d, label_column=label_column)
+            for d in (source, target)
+        )
+    else:
+        s, t = open_pair(source, target, label_column=label_column)
+        (name, _, _), (other, _, _) = source.partition("/"), target.partition("/")
+        if name == other and name in bundled():
+            both = DomainSet(name, [s, t])
+            return lambda seed: make_task(*both.pair(s.name, t.name, paired=paired, seed=seed), seed=seed)
     if paired:
         raise ValueError(
             "paired needs two domains of one bundled set, for example emoji/noto and emoji/twemoji"
         )
-    s = source if isinstance(source, Domain) else open_domain(source, label_column=label_column)
-    t = target if isinstance(target, Domain) else open_domain(target, label_column=label_column)
     return lambda seed: make_task(s, t, seed=seed)
 
 

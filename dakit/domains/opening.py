@@ -98,7 +98,12 @@ def open_domain(
 
 
 def open_pair(
-    source: str | Path, target: str | Path, *, label_column: str | None = None, size: int = 32
+    source: str | Path,
+    target: str | Path,
+    *,
+    label_column: str | None = None,
+    size: int = 32,
+    same_classes: bool = True,
 ) -> tuple[Domain, Domain]:
     """Two domains that are ready to be compared: same features in the same order, same list of classes.
 
@@ -112,6 +117,9 @@ def open_pair(
         For tables: the column of the labels.
     size : int
         For images: height and width in pixels.
+    same_classes : bool
+        Give both one list of classes, the source's. With False each keeps its own: two sets can be compared whose
+        labels differ.
 
     Returns
     -------
@@ -137,7 +145,7 @@ def open_pair(
     xs = open_domain(source, label_column=label_column, size=size, features=features)
     xt = open_domain(target, label_column=target_label, size=size, features=features)
     check_same_shape(xs, xt)
-    return align_classes(xs, xt)
+    return align_classes(xs, xt) if same_classes else (xs, xt)
 
 
 def _one_domain_of(folder: Path, size: int, classes: Sequence[str] | None) -> Domain:
