@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dakit.metrics.pairwise import blocks, exponent_rows, left_rows, product
+from dakit.metrics.pairwise import PooledPoints
 from dakit.metrics.samples import as_pair
 
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -93,36 +92,40 @@ def _median(values: np.ndarray) -> float:
     return float((chosen[low] + chosen[high]) / 2)
 
 
-@dataclass(frozen=True)
-class RadialKernel:
-    """A mean of kernels of the distance: one shape, several bandwidths.
+class RadialPairs:
+    """Pairs of pooled points under a mean of kernels of the distance: one shape, several bandwidths.
 
-    Attributes
+    Parameters
     ----------
+    xs, xt : Tensor of shape (n, d) and (m, d)
     shape : {"rbf", "laplace", "imq"}
         With D the squared distance and b a bandwidth: ``exp(-D/b)``, ``exp(-sqrt(D/b))``, ``1/sqrt(1 + D/b)``.
-    bandwidths : tuple of float, descending
+    bandwidths : sequence of float
         Scales of the squared distance.
     """
 
-    shape: str
-    bandwidths: tuple[float, ...]
+    def __init__(self, xs: Tensor, xt: Tensor, shape: str, bandwidths: Sequence[float]) -> None:
+        self.shape = shape
+        self.bandwidths = sorted(bandwidths, reverse=True)
+        # The widest kernel's exponent comes out of the product. exp2 in place of exp: three times as fast where the
+        # vendor's exp is not at home, and as fast when the result underflows, where exp can be 100 times slower.
+        unit = self.bandwidths[0] * (math.log(2.0) if shape == "rbf" else 1.0)
+        self.points = PooledPoints(xs, xt, unit, self.bandwidths[-1], roots=shape == "laplace")
+        self.dtype, self.device = self.points.rows.dtype, xs.device
 
-    def rows(self, xs: Tensor, xt: Tensor) -> Tensor:
-        """The pooled points, prepared; a tile needs two blocks of them and nothing else."""
-        # The widest kernel's exponent comes out of the product. exp2 in place of exp: three times as fast where
-        # the vendor's exp is not at home, and as fast when the result underflows, where exp can be 100 times slower.
-        unit = self.bandwidths[0] * (math.log(2.0) if self.shape == "rbf" else 1.0)
-        return exponent_rows(xs, xt, unit, self.bandwidths[-1])
+    def __len__(self) -> int:
+        return len(self.points)
 
-    def left(self, rows: Tensor) -> Tensor:
-        return left_rows(rows)
+    def buffers(self, side: int) -> tuple[Tensor, Tensor]:
+        """Room for tiles of at most ``side`` x ``side``."""
+        rows = self.points.rows
+        return rows.new_empty(side * side), rows.new_empty(side * side)
 
-    def buffers(self, rows: Tensor, tile: int) -> tuple[Tensor, Tensor]:
-        return rows.new_empty(tile * tile), rows.new_empty(tile * tile)
+    def left(self, at: slice) -> Tensor:
+        return self.points.left(at)
 
-    def _tile(self, left: Tensor, right: Tensor, out: Tensor, diagonal: bool) -> Tensor:
-        tile = product(left, right, out)
+    def _exponents(self, left: Tensor, at: slice, out: Tensor, diagonal: bool) -> Tensor:
+        tile = self.points.tile(left, at, out)
         if diagonal:
             tile.fill_diagonal_(-torch.inf)  # infinitely far: every kernel here is then exactly 0
         return tile
@@ -133,9 +136,9 @@ class RadialKernel:
         whole = [round(s) for s in steps]
         return whole if all(abs(s - w) < 1e-12 for s, w in zip(steps, whole)) else None
 
-    def sums(self, left: Tensor, right: Tensor, work: tuple[Tensor, Tensor], diagonal: bool) -> Tensor:
-        """Sum of the mean kernel over a tile, without its diagonal if ``diagonal``; a float64 scalar."""
-        tile = self._tile(left, right, work[0], diagonal)
+    def total(self, left: Tensor, at: slice, work: tuple[Tensor, Tensor], diagonal: bool) -> Tensor:
+        """Sum of the kernel over a tile, without its diagonal if ``diagonal``; a float64 scalar."""
+        tile = self._exponents(left, at, work[0], diagonal)
         doublings = self._doublings() if self.shape == "rbf" else None
         if doublings is None:
             return _sum(self._mean(tile, work[1]))
@@ -148,9 +151,9 @@ class RadialKernel:
             total += _sum(tile)
         return total / len(self.bandwidths)
 
-    def values(self, left: Tensor, right: Tensor, work: tuple[Tensor, Tensor], diagonal: bool) -> Tensor:
-        """The mean kernel on a tile, its diagonal 0 if ``diagonal``. Overwrites ``work``."""
-        tile = self._tile(left, right, work[0], diagonal)
+    def values(self, left: Tensor, at: slice, work: tuple[Tensor, Tensor], diagonal: bool) -> Tensor:
+        """The kernel on a tile, its diagonal 0 if ``diagonal``. Overwrites ``work``."""
+        tile = self._exponents(left, at, work[0], diagonal)
         doublings = self._doublings() if self.shape == "rbf" else None
         if doublings is None:
             return self._mean(tile, work[1])
@@ -181,9 +184,9 @@ class RadialKernel:
                 ).exp2_()
         return mean.div_(len(self.bandwidths))
 
-    def self_sum(self, rows: Tensor) -> float:
-        """Sum of k(x, x) over the rows: every kernel here is 1 at distance 0."""
-        return float(len(rows))
+    def self_total(self, at: slice) -> float:
+        """Sum of k(x, x): every kernel here is 1 at distance 0."""
+        return float(at.stop - at.start)
 
 
 def _sum(tile: Tensor) -> Tensor:
@@ -191,45 +194,48 @@ def _sum(tile: Tensor) -> Tensor:
     return tile.sum(1).sum(dtype=torch.float64)
 
 
-@dataclass(frozen=True)
-class CallableKernel:
-    """A kernel given as a function of two blocks of points, (a, d) and (b, d), to a matrix (a, b)."""
+class CallablePairs:
+    """Pairs of pooled points under a function of two blocks of points, (a, d) and (b, d), to a matrix (a, b)."""
 
-    function: Callable[[Tensor, Tensor], Tensor]
+    def __init__(self, xs: Tensor, xt: Tensor, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.function = function
+        self.rows = torch.cat([xs, xt])
+        self.dtype, self.device = xs.dtype, xs.device
 
-    def rows(self, xs: Tensor, xt: Tensor) -> Tensor:
-        return torch.cat([xs, xt])
+    def __len__(self) -> int:
+        return len(self.rows)
 
-    def left(self, rows: Tensor) -> Tensor:
-        return rows
+    def buffers(self, side: int) -> None:
+        return None
 
-    def buffers(self, rows: Tensor, tile: int) -> tuple[Tensor, Tensor]:
-        return rows.new_empty(0), rows.new_empty(0)
+    def left(self, at: slice) -> Tensor:
+        return self.rows[at]
 
-    def values(self, left: Tensor, right: Tensor, work: Any, diagonal: bool) -> Tensor:
+    def values(self, left: Tensor, at: slice, work: None, diagonal: bool) -> Tensor:
+        right = self.rows[at]
         tile = torch.as_tensor(self.function(left, right))
         if tile.shape != (len(left), len(right)):
             raise ValueError(
                 f"a kernel must map ({len(left)}, d) and ({len(right)}, d) points to a matrix "
                 f"({len(left)}, {len(right)}), but this one returned shape {tuple(tile.shape)}"
             )
-        tile = tile.detach().to(left.dtype)
-        return tile.clone().fill_diagonal_(0) if diagonal else tile
+        tile = tile.detach().to(self.dtype).clone()  # the function may return something it still needs
+        return tile.fill_diagonal_(0) if diagonal else tile
 
-    def sums(self, left: Tensor, right: Tensor, work: Any, diagonal: bool) -> Tensor:
-        return self.values(left, right, work, diagonal).sum(dtype=torch.float64)
+    def total(self, left: Tensor, at: slice, work: None, diagonal: bool) -> Tensor:
+        return _sum(self.values(left, at, work, diagonal))
 
-    def self_sum(self, rows: Tensor) -> float:
-        cuts = blocks(len(rows), tile=512)
+    def self_total(self, at: slice) -> float:
+        cuts = [slice(k, min(k + 512, at.stop)) for k in range(at.start, at.stop, 512)]
         return float(
-            sum(self.values(rows[c], rows[c], (), False).diagonal().sum(dtype=torch.float64) for c in cuts)
+            sum(self.values(self.left(c), c, None, False).diagonal().sum(dtype=torch.float64) for c in cuts)
         )
 
 
-def make_kernel(
-    kernel: KernelName, bandwidths: float | Sequence[float] | None, xs: Tensor, xt: Tensor
-) -> RadialKernel | CallableKernel:
-    """The kernel that the arguments of a metric name; without bandwidths, those of the median heuristic.
+def pairs_of(
+    xs: Tensor, xt: Tensor, kernel: KernelName, bandwidths: float | Sequence[float] | None
+) -> RadialPairs | CallablePairs:
+    """The pooled points under the kernel that a metric's arguments name, with bandwidths of the median heuristic.
 
     Raises
     ------
@@ -241,17 +247,17 @@ def make_kernel(
             raise ValueError(
                 "bandwidths belong to the kernels 'rbf', 'laplace' and 'imq'; a function brings its own"
             )
-        return CallableKernel(kernel)
+        return CallablePairs(xs, xt, kernel)
     if kernel not in ("rbf", "laplace", "imq"):
         raise ValueError(
             f"kernel must be 'rbf', 'laplace', 'imq' or a function of two blocks of points, got {kernel!r}"
         )
     if bandwidths is None:
         scale = median_heuristic(xs, xt)
-        return RadialKernel(kernel, tuple(scale * r for r in sorted(MULTIPLES, reverse=True)))
+        return RadialPairs(xs, xt, kernel, [scale * r for r in MULTIPLES])
     given = [float(b) for b in np.ravel(np.asarray(bandwidths, dtype=np.float64))]
     if not given or not all(0 < b < math.inf for b in given):
         raise ValueError(
             f"bandwidths must be positive numbers, scales of the squared distance, got {bandwidths!r}"
         )
-    return RadialKernel(kernel, tuple(sorted(given, reverse=True)))
+    return RadialPairs(xs, xt, kernel, given)

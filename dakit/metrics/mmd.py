@@ -7,9 +7,8 @@ from threading import local
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from dakit.metrics.kernels import CallableKernel, KernelName, RadialKernel, make_kernel
+from dakit.metrics.kernels import CallablePairs, KernelName, RadialPairs, pairs_of
 from dakit.metrics.pairwise import blocks, over_blocks, tile_size
 from dakit.metrics.samples import as_pair
 
@@ -70,39 +69,38 @@ def mmd(
     0.3161
     """
     xs, xt = as_pair(xs, xt)
-    k = make_kernel(kernel, bandwidths, xs, xt)
+    pairs = pairs_of(xs, xt, kernel, bandwidths)
     n, m = len(xs), len(xt)
-    rows = k.rows(xs, xt)
-    sxx, syy, sxy = group_sums(k, rows, n)
+    sxx, syy, sxy = group_sums(pairs, n)
     if unbiased:
         return sxx / (n * (n - 1)) + syy / (m * (m - 1)) - 2 * sxy / (n * m)
-    sxx += k.self_sum(rows[:n])
-    syy += k.self_sum(rows[n:])
+    sxx += pairs.self_total(slice(0, n))
+    syy += pairs.self_total(slice(n, n + m))
     # A squared norm; rounding may leave it a little below zero when the samples are equal.
     return max(0.0, sxx / n**2 + syy / m**2 - 2 * sxy / (n * m))
 
 
-def group_sums(kernel: RadialKernel | CallableKernel, rows: Tensor, n: int) -> tuple[float, float, float]:
-    """Sums of the kernel over pairs of different points: within the first ``n`` rows, within the rest, across.
+def group_sums(pairs: RadialPairs | CallablePairs, n: int) -> tuple[float, float, float]:
+    """Sums of the kernel over pairs of different points: within the first ``n``, within the rest, across.
 
     The sums within a group count both orders of a pair.
     """
-    tile = tile_size(rows.device)
-    cuts = blocks(n, len(rows) - n, tile=tile)
-    sums = torch.zeros(len(cuts), 3, dtype=torch.float64, device=rows.device)
+    tile = tile_size(pairs.device)
+    cuts = blocks(n, len(pairs) - n, tile=tile)
+    sums = torch.zeros(len(cuts), 3, dtype=torch.float64, device=pairs.device)
     scratch = local()  # buffers of each thread
 
     def visit(i: int) -> None:
         if not hasattr(scratch, "work"):
-            scratch.work = kernel.buffers(rows, min(tile, len(rows)))
-        left = kernel.left(rows[cuts[i]])
+            scratch.work = pairs.buffers(min(tile, len(pairs)))
+        left = pairs.left(cuts[i])
         for j in range(i, len(cuts)):
-            total = kernel.sums(left, rows[cuts[j]], scratch.work, diagonal=i == j)
+            total = pairs.total(left, cuts[j], scratch.work, diagonal=i == j)
             if cuts[i].start < n <= cuts[j].start:
                 sums[i, 2] += total
             else:
                 sums[i, 0 if cuts[i].start < n else 1] += total if i == j else 2 * total
 
-    over_blocks(visit, len(cuts), rows.device, pairs=len(rows) ** 2 // 2)
+    over_blocks(visit, len(cuts), pairs.device, pairs=len(pairs) ** 2 // 2)
     sxx, syy, sxy = sums.sum(0).tolist()
     return sxx, syy, sxy

@@ -21,9 +21,11 @@ TILE_ON_CPU = 512  # 1 MiB in float32: stays in the second-level cache of one co
 TILE_ON_GPU = 8192  # large enough to fill the device; 256 MiB in float32
 PAIRS_FOR_THREADS = 1_000_000  # below this, starting threads costs more than it saves
 
-# Float32 rounding moves an exponent of size r by about r * 6e-8; beyond this r, points far from the bulk would get
-# inexact kernel values among themselves, so that the rows are made in float64 instead.
+# A matrix product makes distances as differences of larger numbers: at r = |x|^2 / bandwidth, rounding moves an
+# exponent by about r times the machine precision. Up to these r that is harmless; beyond, a slower way is taken.
 FLOAT32_REACH = 256.0
+FLOAT64_REACH = 1e6
+REACH_OF_ROOTS = 1e3  # in float64; roots are never taken in float32
 
 
 def blocks(*lengths: int, tile: int) -> list[slice]:
@@ -44,62 +46,77 @@ def tile_size(device: torch.device) -> int:
     return TILE_ON_CPU if device.type == "cpu" else TILE_ON_GPU
 
 
-def exponent_rows(xs: Tensor, xt: Tensor, unit: float, sharpest: float) -> Tensor:
-    """Rows from which one matrix product makes exponents, for the pooled points of ``xs`` and ``xt``.
+class PooledPoints:
+    """The points of two samples, laid end to end, whose squared distances are made a tile at a time.
 
-    The points are centred on their pooled mean, which changes no distance but removes most of the cancellation,
-    and divided by ``sqrt(unit)``. A row is ``[x, |x|^2, 1]``. With :func:`left_rows` of the same rows on the left,
-    ``left @ rows.T`` is ``-|x - y|^2 / unit`` without a second pass over the tile.
+    One matrix product gives the negative squared distance in units of ``unit``, without a second pass: the points are
+    centred on their pooled mean, which changes no distance but removes most of the cancellation, divided by
+    ``sqrt(unit)``, and kept as rows ``[x, |x|^2, 1]``, to be multiplied by ``[2x, -1, -|x|^2]``. Where points lie so
+    far from the mean that this would swallow small distances, float64 takes the place of float32, and in the end the
+    differences of the coordinates that of the product.
 
     Parameters
     ----------
     xs, xt : Tensor of shape (n, d) and (m, d)
     unit : float
-        Squared distance that becomes the exponent -1.
+        Squared distance that becomes -1.
     sharpest : float
-        Squared distance at which the narrowest kernel falls; decides whether float32 is precise enough.
-
-    Returns
-    -------
-    Tensor of shape (n + m, d + 2)
+        Squared distance that still matters: the smallest bandwidth.
+    roots : bool
+        Whether roots of the distances are to be taken, which turn a rounding error e at distance 0 into sqrt(e).
     """
+
+    def __init__(self, xs: Tensor, xt: Tensor, unit: float, sharpest: float, *, roots: bool = False) -> None:
+        self.unit = unit
+        self.direct = False
+        attempts = [(torch.float64, REACH_OF_ROOTS if roots else FLOAT64_REACH)]
+        if xs.dtype == torch.float32 and not roots:
+            attempts.insert(0, (torch.float32, FLOAT32_REACH))
+        for dtype, reach in attempts:
+            self.rows, furthest = _product_rows(xs, xt, unit, dtype)
+            if furthest * (unit / sharpest) <= reach:
+                return
+        self.direct = True
+        self.rows = torch.cat([xs, xt]).double()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def left(self, at: slice) -> Tensor:
+        """The rows at ``at``, as the left factor of :meth:`tile`."""
+        if self.direct:
+            return self.rows[at]
+        left = self.rows[at] * 2
+        left[:, -2] = -1
+        left[:, -1] = -self.rows[at, -2]
+        return left
+
+    def tile(self, left: Tensor, at: slice, out: Tensor) -> Tensor:
+        """``-|x - y|^2 / unit`` for x in ``left`` and y among the rows at ``at``, in the flat buffer ``out``."""
+        right = self.rows[at]
+        tile = out[: len(left) * len(right)].view(len(left), len(right))
+        if self.direct:
+            distances = torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")
+            return torch.div(distances.square_(), -self.unit, out=tile)
+        return torch.mm(left, right.T, out=tile)  # with out=, autocast leaves the precision alone
+
+
+def _product_rows(xs: Tensor, xt: Tensor, unit: float, dtype: torch.dtype) -> tuple[Tensor, float]:
+    """Rows ``[x, |x|^2, 1]`` of the centred points divided by sqrt(unit), and the largest ``|x|^2``."""
     n, total, d = len(xs), len(xs) + len(xt), xs.shape[1]
     centre = (xs.sum(0, dtype=torch.float64) + xt.sum(0, dtype=torch.float64)) / total
-    dtype = xs.dtype
-    while True:
-        rows = torch.empty(total, d + 2, dtype=dtype, device=xs.device)
-        furthest = 0.0
-        for sample, offset in ((xs, 0), (xt, n)):
-            for at in blocks(len(sample), tile=4096):
-                scaled = (sample[at].double() - centre) / unit**0.5
-                into = rows[offset + at.start : offset + at.stop]
-                into[:, :d] = scaled
-                # Norms of the rounded points: distances are then exact for points moved by one rounding.
-                norms = into[:, :d].double().square().sum(1)
-                into[:, d] = norms
-                furthest = max(furthest, float(norms.max()))
-        rows[:, d + 1] = 1
-        if furthest * unit / sharpest <= FLOAT32_REACH:
-            return rows
-        if dtype == torch.float64:
-            if furthest < 1e300:
-                return rows
-            raise ValueError(f"bandwidth {sharpest:g} is too small for points this far apart")
-        dtype = torch.float64
-
-
-def left_rows(rows: Tensor) -> Tensor:
-    """``[2x, -1, -|x|^2]`` for rows ``[x, |x|^2, 1]``: the left factor of the product."""
-    left = rows * 2
-    left[:, -2] = -1
-    left[:, -1] = -rows[:, -2]
-    return left
-
-
-def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
-    """``left @ right.T`` in the first entries of the flat buffer ``out``, shape (len(left), len(right))."""
-    tile = out[: len(left) * len(right)].view(len(left), len(right))
-    return torch.mm(left, right.T, out=tile)  # with out=, autocast leaves the precision alone
+    rows = torch.empty(total, d + 2, dtype=dtype, device=xs.device)
+    rows[:, d + 1] = 1
+    furthest = []
+    for sample, offset in ((xs, 0), (xt, n)):
+        for at in blocks(len(sample), tile=4096):
+            into = rows[offset + at.start : offset + at.stop]
+            into[:, :d] = (sample[at].double() - centre) / unit**0.5
+            # Norms of the rounded points: the distances are then those of points moved by one rounding.
+            norms = into[:, :d].double().square().sum(1)
+            into[:, d] = norms
+            furthest.append(norms.max())
+    return rows, float(torch.stack(furthest).max())
 
 
 def over_blocks(visit: Callable[[int], None], count: int, device: torch.device, pairs: int) -> None:
@@ -134,21 +151,21 @@ _threads_outside = 1
 def one_thread_each() -> Iterator[None]:
     """One torch thread inside, the caller's number restored after.
 
-    Counted, because two callers may overlap: the last one out restores what the first one found.
+    The number belongs partly to the thread that sets it and partly to the process, so that callers which overlap have
+    to agree on what to restore: what the first of them found.
     """
     global _inside, _threads_outside
     with _lock:
         if _inside == 0:
             _threads_outside = torch.get_num_threads()
-            torch.set_num_threads(1)
         _inside += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
-            if _inside == 0:
-                torch.set_num_threads(_threads_outside)
+            torch.set_num_threads(_threads_outside)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dakit.metrics.kernels import CallableKernel, KernelName, RadialKernel, make_kernel
+from dakit.metrics.kernels import CallablePairs, KernelName, RadialPairs, pairs_of
 from dakit.metrics.pairwise import blocks, over_blocks, tile_size
 from dakit.metrics.samples import as_pair
 
@@ -97,9 +97,9 @@ def mmd_test(
     xs, xt = as_pair(xs, xt)
     if permutations < 1:
         raise ValueError(f"permutations must be at least 1, got {permutations}")
-    k = make_kernel(kernel, bandwidths, xs, xt)
+    pairs = pairs_of(xs, xt, kernel, bandwidths)
     labels = relabellings(len(xs), len(xt), permutations, seed)
-    statistic, null = unbiased_under(k, k.rows(xs, xt), len(xs), labels)
+    statistic, null = unbiased_under(pairs, len(xs), labels)
     reached = int(np.count_nonzero(null >= statistic - TIE * null.std()))
     return MMDTest(statistic, (1 + reached) / (1 + permutations), null)
 
@@ -113,58 +113,58 @@ def relabellings(n: int, m: int, permutations: int, seed: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(labels.T))
 
 
-def unbiased_under(
-    kernel: RadialKernel | CallableKernel, rows: Tensor, n: int, labels: Tensor
-) -> tuple[float, np.ndarray]:
-    """The U-statistic of the first ``n`` rows against the rest, and under every column of ``labels``.
+def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -> tuple[float, np.ndarray]:
+    """The U-statistic of the first ``n`` points against the rest, and under every column of ``labels``.
 
     Parameters
     ----------
-    kernel, rows
-        The kernel and its prepared points, (n + m, ...).
+    pairs
+        The pooled points under a kernel.
+    n : int
     labels : Tensor of shape (n + m, B), uint8
         1 for the points that a relabelling gives to the first sample, n in each column.
     """
-    total, m, draws = len(rows), len(rows) - n, labels.shape[1]
-    tile = tile_size(rows.device)
+    total, m, draws = len(pairs), len(pairs) - n, labels.shape[1]
+    tile = tile_size(pairs.device)
     cuts = blocks(n, m, tile=tile)
     side = min(tile, total)
-    labels = labels.to(rows.device)
+    labels = labels.to(pairs.device)
     # z'Kz and z'K1 of each relabelling, and the observed sums within the first sample, across and within the second;
     # every block of rows has a place of its own.
-    zkz = torch.zeros(len(cuts), draws, dtype=torch.float64, device=rows.device)
+    zkz = torch.zeros(len(cuts), draws, dtype=torch.float64, device=pairs.device)
     zk1 = torch.zeros_like(zkz)
-    observed = torch.zeros(len(cuts), 3, dtype=torch.float64, device=rows.device)
+    observed = torch.zeros(len(cuts), 3, dtype=torch.float64, device=pairs.device)
 
     # A constant added to the kernel changes no U-statistic. Without the bulk of the kernel's mean the sums below are
     # small, and float32 keeps the draws exact to 5e-5 instead of 1.5e-3 null standard deviations.
-    corner = rows[cuts[0]]
-    constant = float(kernel.sums(kernel.left(corner), corner, kernel.buffers(rows, side), True))
-    constant /= max(1, len(corner) * (len(corner) - 1))
+    corner = cuts[0].stop
+    constant = float(pairs.total(pairs.left(cuts[0]), cuts[0], pairs.buffers(side), True)) / (
+        corner * (corner - 1)
+    )
     scratch = local()  # buffers of each thread
 
     def visit(i: int) -> None:
         if not hasattr(scratch, "work"):
-            scratch.work = kernel.buffers(rows, side)
-            scratch.kz = rows.new_empty(side, draws)
-        left = kernel.left(rows[cuts[i]])
-        zi = labels[cuts[i]].to(rows.dtype)
+            scratch.work = pairs.buffers(side)
+            scratch.kz = torch.empty(side, draws, dtype=pairs.dtype, device=pairs.device)
+        left = pairs.left(cuts[i])
+        zi = labels[cuts[i]].to(pairs.dtype)
         for j in range(i, len(cuts)):
             same = i == j
-            values = kernel.values(left, rows[cuts[j]], scratch.work, same).sub_(constant)
+            values = pairs.values(left, cuts[j], scratch.work, same).sub_(constant)
             if same:
                 values.fill_diagonal_(0)
             of_row = values.sum(1, keepdim=True)
             group = (cuts[i].start >= n) + (cuts[j].start >= n)
             observed[i, group] += of_row.sum(dtype=torch.float64) * (1 if same or group == 1 else 2)
-            zj = zi if same else labels[cuts[j]].to(rows.dtype)
+            zj = zi if same else labels[cuts[j]].to(pairs.dtype)
             kz = torch.mm(values, zj, out=scratch.kz[: len(zi)])
             if not same:  # the tile below the diagonal: its z'K1 is 1'K z of this one
                 zk1[i] += kz.sum(0)
             zkz[i] += kz.mul_(zi).sum(0) * (1 if same else 2)
             zk1[i] += torch.mul(zi, of_row, out=kz).sum(0)
 
-    over_blocks(visit, len(cuts), rows.device, pairs=total**2 // 2)
+    over_blocks(visit, len(cuts), pairs.device, pairs=total**2 // 2)
 
     def statistic(sxx, sxy, syy):
         return sxx / (n * (n - 1)) + syy / (m * (m - 1)) - 2 * sxy / (n * m)
