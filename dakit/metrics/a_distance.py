@@ -176,9 +176,9 @@ def _mlp(
 ) -> Tensor:
     """Which rows of ``test`` a small network takes for target. Adam, at least 30 epochs and 300 steps."""
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws alike
-    x, y, weight, test = x.float(), y.float(), weight.float(), test.float()
-    d = x.shape[1]
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():  # the caller may be evaluating a model
+        x, y, weight, test = (t.clone().float() for t in (x, y, weight, test))
+        d = x.shape[1]
         parameters = [
             (torch.randn(d, hidden, generator=generator) * (2 / d) ** 0.5).to(x.device).requires_grad_(),
             torch.zeros(hidden, device=x.device, requires_grad=True),

@@ -59,7 +59,7 @@ def as_sample(x: Any, name: str = "x", *, at_least: int = 2) -> Tensor:
             "n single numbers are given as an array of shape (n, 1)"
         )
     if len(x) < at_least:
-        raise ValueError(f"{name} needs at least {at_least} examples, got {len(x)}")
+        raise ValueError(f"{name} needs at least {at_least} example{'s'[: at_least > 1]}, got {len(x)}")
     x = x.flatten(1)
     if x.shape[1] == 0:
         raise ValueError(f"{name} has no features: its shape is {tuple(x.shape)}")
