@@ -7,10 +7,10 @@ from dakit.models.layers import Standardise
 
 
 class LeNet(nn.Module):
-    """Two 5x5 convolutions with pooling, then one fully connected layer: about 0.4 million weights at 32x32.
+    """Two 5x5 convolutions with pooling, then one fully connected layer: 0.2 million weights at 32x32.
 
-    The sizes are those of the digit network of the DANN paper (32 and 48 maps). Pictures beyond 32 pixels are pooled
-    to an 8x8 map before the fully connected layer, so that its size, and the time of a step, stay bounded.
+    With ``width=32, norm="none"`` the convolutions are those of the digit network of the DANN paper (32 and 48 maps).
+    Pictures beyond 32 pixels are pooled to an 8x8 map before the fully connected layer, so that its size stays bounded.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class LeNet(nn.Module):
         self,
         shape: tuple[int, int, int],
         *,
-        width: int = 32,
+        width: int = 16,
         features: int = 128,
-        norm: str = "none",
+        norm: str = "group",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()

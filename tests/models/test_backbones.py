@@ -38,8 +38,9 @@ def test_auto_takes_an_mlp_for_flat_and_a_lenet_for_pictures():
 
 def test_lenet_has_the_size_it_says():
     weights = sum(p.numel() for p in models.build("lenet", (3, 32, 32)).parameters())
-    first, second, full = 32 * 75 + 32, 48 * 32 * 25 + 48, 48 * 64 * 128 + 128
-    assert weights == first + second + full
+    first, second, full = 16 * 75 + 16, 24 * 16 * 25 + 24, 24 * 64 * 128 + 128
+    norms = 2 * (16 + 24)
+    assert weights == first + second + full + norms
 
 
 def test_resnet18_has_torchvisions_parameters_without_the_classifier():

@@ -14,12 +14,13 @@ Objective: with features and logits f^l of shape (b, d_l) at the layers l that a
     MMD²_k(s, t) = mean k(s, s') + mean k(t, t') - 2 mean k(s, t),
     k(u, v) = mean over bandwidths b of exp(-||u - v||² / b),
 
-where b is the median of the squared distances times 1/4, 1/2, 1, 2 and 4.
+where b is the median of the squared distances times 1/4, 1/2, 1, 2 and 4, and the first two means leave out the pairs
+of an example with itself: the estimate is unbiased, as the paper's, so a single value may be negative.
 
 Fails when: class proportions differ, batches are small beside the number of classes (the estimate is then
 mostly noise), or the features are so far apart that all cross kernels vanish. The optimised kernel weights
 of the paper are replaced by equal ones, as in nearly all later use, and the linear-time estimate by the
-quadratic one on the batch.
+quadratic one over all pairs of the batch.
 
 Paper: Long, Cao, Wang, Jordan, Learning Transferable Features with Deep Adaptation Networks, ICML 2015,
 arXiv:1502.02791.
@@ -77,8 +78,8 @@ class DAN(Method):
     def losses(self, source: Batch, target: Batch, progress: float) -> dict[str, Tensor]:
         fs, ft = self.features_of_both(source, target)
         logits = self.head(fs)
-        mmd = losses.mmd(fs, ft, bandwidths=self.bandwidths)
+        mmd = losses.mmd(fs, ft, bandwidths=self.bandwidths, unbiased=True)
         if self.adapt_logits:
-            mmd = mmd + losses.mmd(logits, self.head(ft), bandwidths=self.bandwidths)
+            mmd = mmd + losses.mmd(logits, self.head(ft), bandwidths=self.bandwidths, unbiased=True)
         label = losses.cross_entropy(logits, source.y, label_smoothing=self.label_smoothing)
         return {"label": label, "mmd": self.lambda_at(progress) * mmd}

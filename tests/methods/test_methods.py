@@ -1,0 +1,107 @@
+"""Names, descriptions, building: what all methods share."""
+
+import inspect
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from dakit import methods, models
+from dakit.methods.method import Batch, Method
+from tests.training.toys import blobs, pictures, same
+
+SOURCE = blobs()
+
+
+def batch_pair(n: int = 12, source=SOURCE) -> tuple[Batch, Batch]:
+    moved = source.x + 1
+    index = torch.arange(n)
+    return Batch(source.x[:n], source.y[:n], index, 0), Batch(moved[:n], None, index, 1)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_method_says_what_it_is(name):
+    d = methods.describe(name)
+    assert d.name == name
+    assert d.summary.endswith(".")
+    for part in (d.setting, d.assumption, d.fails_when, d.paper):
+        assert len(part) > 20
+        assert "\n" not in part
+    module = inspect.getmodule(type(methods.build(name, SOURCE)))
+    assert module.__name__ == f"dakit.methods.align.{name}"
+    assert "Objective:" in module.__doc__
+
+
+def test_the_bound_is_marked():
+    assert [n for n in methods.names() if methods.build(n, SOURCE).needs_target_labels] == ["oracle"]
+    assert "bound" in methods.describe("oracle").setting
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_hyperparameters_are_kept_under_their_names_and_make_the_method_again(name):
+    method = methods.build(name, SOURCE, label_smoothing=0.1)
+    values = json.loads(json.dumps(methods.spec(method)))
+    assert values["hyperparameters"]["label_smoothing"] == 0.1
+    twin = methods.from_spec(values)
+    assert type(twin) is type(method)
+    twin.load_state_dict(method.state_dict())
+    assert torch.equal(twin.logits(SOURCE.x), method.logits(SOURCE.x))
+
+
+@pytest.mark.parametrize("name", [n for n in methods.names() if n != "oracle"])
+def test_losses_are_scalars_with_gradients_and_work_on_pictures(name):
+    source = pictures(16)
+    method = methods.build(name, source, backbone={"name": "lenet", "width": 4, "features": 8})
+    for progress in (0.0, 0.5, 1.0):
+        terms = method.losses(*batch_pair(8, source), progress)
+        assert all(v.ndim == 0 and torch.isfinite(v) for v in terms.values())
+        assert "label" in terms
+        sum(terms.values()).backward()
+    assert method.features(source.x).shape == (16, 8)
+    assert torch.allclose(method.logits(source.x), method.head(method.features(source.x)))
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_equal_seeds_start_equal_and_from_the_same_backbone_and_head(name):
+    before = torch.get_rng_state()
+    a, b, c = (methods.build(name, SOURCE, seed=s) for s in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same(a.state_dict(), b.state_dict())
+    assert not same(a.state_dict(), c.state_dict())
+    plain = methods.build("source_only", SOURCE, seed=3).state_dict()
+    assert same({k: v for k, v in a.state_dict().items() if k in plain}, plain)
+
+
+def test_a_backbone_may_be_a_name_a_dictionary_or_a_module_which_is_copied():
+    assert methods.build("dann", SOURCE, backbone="mlp").backbone.out_features == 64
+    built = methods.build("dann", SOURCE, backbone={"name": "mlp", "hidden": [7]})
+    assert built.backbone.out_features == 7
+    mine = models.build("mlp", SOURCE.shape)
+    first, second = (methods.build("dann", SOURCE, backbone=mine) for _ in range(2))
+    assert same(first.backbone.state_dict(), mine.state_dict())
+    next(first.backbone.parameters()).data.zero_()
+    assert same(second.backbone.state_dict(), mine.state_dict())
+
+
+def test_an_embedding_backbone_is_standardised_by_the_source():
+    method = methods.build("source_only", SOURCE, backbone="embedding")
+    assert torch.allclose(method.backbone.mean, SOURCE.x.mean(dim=0))
+
+
+def test_bad_input_is_told():
+    with pytest.raises(ValueError, match="unknown method 'cdann'; choose one of source_only, dann"):
+        methods.build("cdann", SOURCE)
+    with pytest.raises(ValueError, match="unknown method"):
+        methods.describe("cdann")
+    with pytest.raises(TypeError, match="method 'dann' has no hyper-parameter 'lamda'; it has lambda_, ramp"):
+        methods.build("dann", SOURCE, lamda=1)
+    with pytest.raises(ValueError, match="a backbone needs the attribute out_features"):
+        methods.build("dann", SOURCE, backbone=nn.Flatten())
+    one = type(SOURCE)("one", SOURCE.x, torch.zeros(len(SOURCE), dtype=torch.int64), ("only",))
+    with pytest.raises(ValueError, match="'one' has 1 classes; a classifier needs at least 2"):
+        methods.build("dann", one)
+    with pytest.raises(ValueError, match="layer='logits' or layer='features', not 'pixels'"):
+        methods.build("deep_coral", SOURCE, layer="pixels")
+    with pytest.raises(NotImplementedError, match=r"must define losses\(source, target, progress\)"):
+        Method(models.build("mlp", (4,)), 2).losses(None, None, 0.0)
