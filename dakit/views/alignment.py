@@ -1,11 +1,21 @@
 """``views.alignment``: before | after, side by side and linked."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from dakit.views.embedding import LAYOUT_NAMES, captions, facts_at, plotly_face, step_name, who_is_shown
+from dakit.views.embedding import (
+    LAYOUT_NAMES,
+    captions,
+    facts_at,
+    plotly_face,
+    shapes_note,
+    step_name,
+    thinned_note,
+    who_is_shown,
+)
 from dakit.views.labels import enumerate_words, percent, plotly_text
 from dakit.views.layout import WARNING, Layout, layout
 from dakit.views.points import (
@@ -80,16 +90,15 @@ def alignment(
             raise ValueError(
                 "alignment needs two moments: pass before and after, or a run with at least two snapshots"
             )
-        whole = whole.at(0, -1).thin(max_points, seed)
-        sides = [whole.at(0), whole.at(1)]
+        full = [whole.at(0), whole.at(-1)]
         if titles == ("before", "after"):
-            titles = tuple(f"{word}, {step_name(whole, s)}" for s, word in enumerate(titles))
+            titles = tuple(f"{word}, {step_name(side, 0)}" for word, side in zip(titles, full))
     else:
-        sides = [
-            _last(scene(*(side if isinstance(side, tuple) else (side,)), **made)) for side in (before, after)
+        full = [
+            scene(*(side if isinstance(side, tuple) else (side,)), **made).at(-1) for side in (before, after)
         ]
-        # The same number of the same examples on both sides: thin both alike, so that they stay linked.
-        sides = [side.thin(max_points, seed) for side in sides]
+    # Thinning draws the same rows on both sides, so that they stay linked.
+    sides = [side.thin(max_points, seed) for side in full]
     flats = _layouts(sides, layout, seed, common)
     colour = chosen_colour(sides[0], colour)
     said = captions(sides, numbers)
@@ -101,16 +110,12 @@ def alignment(
             [who_is_shown(sides[0], flats[0]), *(f"{t}: {facts_at(s, 0)}" for t, s in zip(titles, sides))]
         ),
         figures.draw,
-        note=_note(flats, common),
+        note=_note(flats, common) + thinned_note(full[0], sides[0]),
         plotly=figures.plotly,
         panels=figures.panels,
         legend=legend_entries(sides[0], colour),
         linked=_same_rows(*sides),
     )
-
-
-def _last(whole: Scene) -> Scene:
-    return whole.at(len(whole.steps) - 1)
 
 
 def _layouts(sides: list[Scene], method: str, seed: int, common: bool) -> list[Layout]:
@@ -157,13 +162,21 @@ class _Figures:
         """One figure with two panels and one legend."""
         from plotly.subplots import make_subplots
 
-        heads = [plotly_text(" · ".join([t, *facts])) for t, facts in zip(self.titles, self.said)]
+        heads = [
+            "<br>".join(
+                [f"<b>{plotly_text(t)}</b>", *(plotly_text(w) for f in facts for w in textwrap.wrap(f, 44))]
+            )
+            for t, facts in zip(self.titles, self.said)
+        ]
+        room = 64 + 20 * max(head.count("<br>") + 1 for head in heads)
         figure = make_subplots(1, 2, horizontal_spacing=0.03)
         for i, (side, flat) in enumerate(zip(self.sides, self.flats)):
             traces = plotly_traces(side, flat.points[0], 0, self.colour, listed=i == 0)
             figure.add_traces(traces, rows=1, cols=i + 1)
         first, second = (points_layout(s, f.limits) for s, f in zip(self.sides, self.flats))
-        figure.update_layout(**first | {"height": 560, "margin": {"l": 12, "r": 12, "t": 84, "b": 12}})
+        figure.update_layout(
+            **first | {"height": 400 + room, "margin": {"l": 12, "r": 12, "t": room, "b": 36}}
+        )
         figure.update_layout(
             xaxis2=second["xaxis"] | {"domain": [0.515, 1]},
             yaxis2=second["yaxis"] | {"scaleanchor": "x2", "anchor": "x2"},
@@ -179,7 +192,8 @@ class _Figures:
                 "xref": "paper",
                 "yref": "paper",
             }
-            figure.add_annotation(text=text, showarrow=False, **where)
+            figure.add_annotation(text=text, showarrow=False, align="left", **where)
+        figure.add_annotation(shapes_note(self.sides[0]) | {"y": 0, "yanchor": "top", "yshift": -8})
         return figure
 
     def panels(self) -> list:

@@ -88,7 +88,7 @@ def embedding(
         title,
         describe(shown, flat, picked),
         lambda narrow: _draw(shown, flat, picked, colour, said, narrow),
-        note=_note(everything, shown, flat),
+        note=flat.note + thinned_note(everything, shown),
         plotly=lambda: plotly_face(shown, flat, colour, said, title),
         panels=lambda: [plotly_face(shown, flat, colour, said, "")],
         legend=legend_entries(shown, colour),
@@ -173,13 +173,13 @@ def _title(shown: Scene) -> str:
     return f"{enumerate_words(shown.domains, limit=4)} in feature space"
 
 
-def _note(everything: Scene, shown: Scene, flat: Layout) -> str:
-    thinned = (
+def thinned_note(everything: Scene, shown: Scene) -> str:
+    """How many of the examples are drawn, where it is not all."""
+    return (
         f" Drawn: {len(shown):,} of {len(everything):,} examples, chosen at random."
         if len(shown) < len(everything)
         else ""
     )
-    return flat.note + thinned
 
 
 # -- pictures -------------------------------------------------------------------------------------------------
@@ -219,14 +219,14 @@ def plotly_face(shown: Scene, flat: Layout, colour: str, said, title: str):
             legend={"itemsizing": "constant", "tracegroupgap": 2},
             margin={"l": 12, "r": 12, "t": 48 if title else 12, "b": 12},
             height=620 if frames else 540,
-            annotations=[_shapes_note(shown, colour)],
+            annotations=[shapes_note(shown)],
             **controls,
         ),
         frames=frames,
     )
 
 
-def _shapes_note(shown: Scene, colour: str) -> dict:
+def shapes_note(shown: Scene) -> dict:
     """Which shape is which domain: the legend of a plotly figure has one entry a class."""
     marks = {
         "circle": "●",
@@ -270,12 +270,13 @@ def _controls(shown: Scene, said) -> dict:
         for s in range(len(shown.steps))
     ]
     return {
+        # 150 pixels on the left belong to the buttons.
         "sliders": [
             {
                 "steps": steps,
-                "x": 0.12,
-                "len": 0.86,
-                "pad": {"t": 30, "b": 8},
+                "x": 0,
+                "len": 1,
+                "pad": {"l": 150, "t": 30, "b": 8},
                 "currentvalue": {"prefix": "step "},
             }
         ],

@@ -6,12 +6,20 @@ import inspect
 import io
 import time
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from numbers import Real
 from typing import Any
 
+import anywidget
 import ipywidgets as widgets
 
 FAST = 0.3  # seconds; a picture drawn faster follows the slider while it moves, a slower one waits for the release
+
+
+class HandleNames(anywidget.AnyWidget):
+    """Tells screen readers what each slider moves: the handles of ipywidgets have no name of their own."""
+
+    _esm = files("dakit.views").joinpath("static", "handle_names.js").read_text(encoding="utf-8")
 
 
 class Knobs(widgets.VBox):
@@ -28,7 +36,7 @@ class Knobs(widgets.VBox):
         # The picture is an <img> in an HTML widget, so it is part of the saved state and needs no kernel.
         self.picture = widgets.HTML(layout=widgets.Layout(width="100%"))
         self.message = widgets.HTML()
-        super().__init__([*self.sliders.values(), self.picture, self.message])
+        super().__init__([*self.sliders.values(), self.picture, self.message, HandleNames()])
         began = time.perf_counter()
         self.redraw()
         slow = time.perf_counter() - began > FAST

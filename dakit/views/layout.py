@@ -145,7 +145,9 @@ def _lay_out(
     if d <= 2:
         return np.pad(rows, ((0, 0), (0, 2 - d))), "features", "The axes are the features themselves."
     flat, share = _pca(rows)
-    about_pca = f"PCA of all snapshots together, {percent(share)} of the variance."
+    about_pca = (
+        f"PCA{' of all snapshots together' if len(sizes) > 1 else ''}, {percent(share)} of the variance."
+    )
     if method == "pca":
         return flat, "pca", about_pca
     if n < FEWEST:

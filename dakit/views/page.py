@@ -90,7 +90,9 @@ class Page:
     def html(self) -> str:
         """The whole document."""
         alone = len(self.parts) == 1 and isinstance(self.parts[0], View)
-        body = [_part(part, f"part-{i}", titled=not alone) for i, part in enumerate(self.parts)]
+        # Views stand below the page's own headings where it has some.
+        level = 0 if alone else 3 if any(isinstance(p, Heading) for p in self.parts) else 2
+        body = [_part(part, f"part-{i}", level) for i, part in enumerate(self.parts)]
         live = any(isinstance(p, View) and p.interactive for p in self.parts)
         scripts = f"<script>{_plotly_js()}</script>\n<script>{_static('page.js')}</script>\n" if live else ""
         lead = _prose(self.lead, "lead") if self.lead else ""
@@ -148,9 +150,9 @@ def page(title: str, *parts: str | View | Table | Heading, lead: str = "", lang:
 # -- parts ----------------------------------------------------------------------------------------------------
 
 
-def _part(part: Any, key: str, titled: bool) -> str:
+def _part(part: Any, key: str, level: int) -> str:
     if isinstance(part, View):
-        return _view(part, key, titled)
+        return _view(part, key, level)
     if isinstance(part, Table):
         return _table(part, key)
     if isinstance(part, Heading):
@@ -198,9 +200,10 @@ def _numeric(part: Table, column: int) -> str:
     )
 
 
-def _view(view: View, key: str, titled: bool) -> str:
-    title = f'<h2 id="{key}-title">{html.escape(view.title)}</h2>' if titled else ""
-    named = f'aria-labelledby="{key}-title"' if titled else f'aria-label="{html.escape(view.title)}"'
+def _view(view: View, key: str, level: int) -> str:
+    """A figure with a heading of ``level``; 0 where the page's own title says it."""
+    title = f'<h{level} id="{key}-title">{html.escape(view.title)}</h{level}>' if level else ""
+    named = f'aria-labelledby="{key}-title"' if level else f'aria-label="{html.escape(view.title)}"'
     words = f'<p id="{key}-alt">{html.escape(view.alt)}</p>'
     words += f'<p class="note">{html.escape(view.note)}</p>' if view.note else ""
     if not view.interactive:

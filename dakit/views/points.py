@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dakit.views.labels import plotly_text, shortened
+from dakit.views.neighbours import squared_distances
 from dakit.views.palette import (
     EDGE,
     GRID,
@@ -54,7 +55,7 @@ def legend_entries(scene: Scene, colour: str) -> list[tuple[str, str, str, Marke
 
 
 def draw_panel(ax, scene: Scene, points: np.ndarray, limits, colour: str, *, names: bool = False) -> None:
-    """One panel of points on equal axes; with ``names`` the classes are written at their medians."""
+    """One panel of points on equal axes; with ``names``, classes that stand apart are named."""
     colours = np.array(
         [class_colour(c) for c in scene.labels]
         if colour == "class"
@@ -90,8 +91,9 @@ def draw_panel(ax, scene: Scene, points: np.ndarray, limits, colour: str, *, nam
 def _write_names(ax, scene: Scene, points: np.ndarray, limits) -> None:
     from matplotlib.patheffects import withStroke
 
-    present = [c for c in np.unique(scene.labels) if c >= 0]
-    middle = np.array([np.median(points[scene.labels == c], axis=0) for c in present])
+    present, middle = gathered_classes(scene.labels, points)
+    if not present:
+        return
     text = [shortened(scene.class_name(c), 18) for c in present]
     side = limits[1] - limits[0]
     width = ax.get_figure().get_size_inches()[0] * ax.get_position().width
@@ -113,6 +115,20 @@ def _write_names(ax, scene: Scene, points: np.ndarray, limits) -> None:
             zorder=9,
             clip_on=True,
         )
+
+
+def gathered_classes(labels: np.ndarray, points: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Classes that stand apart, and their medians (k, 2): a name on a class strewn over the picture would mislead.
+
+    A class stands apart if most of its points are nearer to its own median than to that of any other class.
+    """
+    classes = [int(c) for c in np.unique(labels) if c >= 0]
+    if not classes:
+        return [], np.empty((0, 2))
+    middle = np.array([np.median(points[labels == c], axis=0) for c in classes])
+    closest = squared_distances(points.astype(float), middle).argmin(1)
+    kept = [i for i, c in enumerate(classes) if (closest[labels == c] == i).mean() > 0.5]
+    return [classes[i] for i in kept], middle[kept]
 
 
 def spread_out(middle: np.ndarray, half: np.ndarray, rounds: int = 200) -> np.ndarray:

@@ -1,7 +1,9 @@
 """``View``: one picture with all its faces."""
 
 import base64
+import html
 import io
+import json
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
@@ -148,17 +150,25 @@ class View:
     # -- Jupyter --------------------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, Any], dict[str, Any]]:
-        data: dict[str, Any] = {"text/plain": repr(self), "image/png": base64.b64encode(self.png()).decode()}
+        png = base64.b64encode(self.png()).decode()
         width, height = (int(96 * inches) for inches in self.figure().get_size_inches())
-        metadata = {"image/png": {"alt": self.alt, "width": width, "height": height}}
+        # JupyterLab and nbconvert take alt text from HTML; of a plain PNG JupyterLab leaves it out.
+        image = (
+            f'<img src="data:image/png;base64,{png}" alt="{html.escape(self.alt)}" width="{width}" '
+            'style="max-width:100%;height:auto">'
+        )
+        data: dict[str, Any] = {"text/plain": repr(self), "text/html": image}
         figure = self.plotly()
-        if figure is not None:
-            import json
-
+        if figure is None:
+            data["image/png"] = png
+        else:
+            # No image/png beside it: JupyterLab's plotly renderer would show that instead of the figure.
             data[PLOTLY_MIME] = json.loads(figure.to_json()) | {"config": PLOTLY_CONFIG}
+        metadata = {"image/png": {"alt": self.alt, "width": width, "height": height}}
         if include:
             data = {k: v for k, v in data.items() if k in include}
-        return {k: v for k, v in data.items() if k not in (exclude or ())}, metadata
+        data = {k: v for k, v in data.items() if k not in (exclude or ())}
+        return data, {k: v for k, v in metadata.items() if k in data}
 
 
 def write_words(figure, title: str, note: str) -> None:
