@@ -123,7 +123,7 @@ def _converged(run: "Run") -> Finding | None:
     if not run.finished:
         return Finding("converged", "note", f"the run stopped at step {run.step} of {run.config['steps']}")
     curve = [row["label"] for row in run.rows if "label" in row]
-    if len(curve) < 8:
+    if len(curve) < 8 or not np.isfinite(curve).all():
         return None
     quarter = max(2, len(curve) // 4)
     before, after = np.array(curve[-2 * quarter : -quarter]), np.array(curve[-quarter:])
