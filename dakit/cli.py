@@ -11,11 +11,14 @@ import math
 import os
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+
+# Some versions of typer carry click inside, others import it: the base of its errors is found from typer's own name.
+ClickException = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="dakit",
@@ -39,12 +42,10 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
         code = status if isinstance(status, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        code = 2
-    except click.ClickException as error:
-        code = _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except ClickException as error:
+        # without a command the help has been printed already, and there is nothing to add
+        code = 2 if type(error).__name__ == "NoArgsIsHelpError" else _fail(_usage(error))
+    except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         code = 130
     except BrokenPipeError:
@@ -61,6 +62,14 @@ def main() -> None:
 def _fail(sentence: str) -> int:
     print(f"dakit: {sentence}", file=sys.stderr)
     return 2
+
+
+def _usage(error: Exception) -> str:
+    """A usage error in one sentence; what is missing is named as one types it."""
+    text, param = " ".join(error.format_message().split()), getattr(error, "param", None)
+    if type(error).__name__ == "MissingParameter" and param is not None:
+        return f"missing {' or '.join(o for o in param.opts if o.startswith('-')) or param.metavar or param.name}"
+    return text
 
 
 def _sentence(error: Exception) -> str:
@@ -127,8 +136,7 @@ def demo(
         _print_json(result.as_dict())
         return
     console = _console()
-    for table in result.rich_tables():
-        console.print(table)
+    console.print(*result.rich_tables())
     console.print(f"[bold]Open {result.page}[/bold] in a browser to see the features move.", soft_wrap=True)
 
 
@@ -231,7 +239,7 @@ def adapt(
         _print_json(result.as_dict())
         return
     console = _console()
-    console.print(result.rich_table())
+    console.print(*result.rich_tables())
     console.print(f"Runs, results and page are in {result.out}", soft_wrap=True)
 
 
@@ -240,11 +248,20 @@ def list_methods(as_json: Json = False) -> None:
     """List the methods: what each assumes and where it comes from."""
     from dakit import methods
 
-    rows = {name: methods.describe(name) for name in methods.names()}
+    rows = {name: asdict(methods.describe(name)) for name in methods.names()}
+    for row in rows.values():
+        row.pop("name")
     if as_json:
         _print_json({"methods": rows})
         return
-    _print_rows("Methods", rows)
+    console = _console()
+    for name, row in rows.items():
+        console.print(f"[bold]{name}[/bold]  {row['summary']}")
+        for key in ("setting", "assumption", "paper"):
+            console.print(f"    {key}: {row[key]}", markup=False)
+    console.print(
+        "\nWhen each of them fails, and its formula, is in its docstring: dakit methods --json, or its chapter."
+    )
 
 
 @app.command("domains")

@@ -189,7 +189,7 @@ def test_adapt_takes_hyperparameters(dakit, files):
         *ADAPT,
     )
     assert code == 0, err
-    assert json.loads(out)["config"]["hyperparameters"]["lambda_"] == 0.25
+    assert json.loads(out)["config"]["method"]["hyperparameters"]["lambda_"] == 0.25
 
 
 # -- bad input -----------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_unknown_metric_and_method_list_the_known_ones(dakit, files):
 
 def test_usage_error_is_one_sentence(dakit):
     assert "--source" in one_sentence(*dakit("adapt", "--target", "emoji/noto"))
-    assert "many" in one_sentence(*dakit("demo", "--seeds", "many"))
+    assert "--seeds" in one_sentence(*dakit("demo", "--seeds", "many"))
 
 
 def test_mismatched_dimensions(dakit, files):

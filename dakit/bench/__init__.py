@@ -5,9 +5,9 @@ from importlib import import_module as _import_module
 _HOMES = {
     "Task": "task",
     "make_task": "task",
-    "Comparison": "compare",
-    "Result": "compare",
-    "compare": "compare",
+    "Comparison": "comparison",
+    "Result": "comparison",
+    "compare": "comparison",
     "PAIRS": "demo",
     "run_demo": "demo",
 }
@@ -17,7 +17,6 @@ __all__ = ["PAIRS", "Comparison", "Result", "Task", "compare", "make_task", "run
 
 def __getattr__(name: str):
     if name in _HOMES:
-        # the function `compare` shares its module's name, so it is put in place of the module
         value = getattr(_import_module(f"dakit.bench.{_HOMES[name]}"), name)
         globals()[name] = value
         return value

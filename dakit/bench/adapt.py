@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dakit import methods as _methods
-from dakit.bench.compare import Comparison, compare
+from dakit.bench.comparison import Comparison, compare
 from dakit.bench.task import Task, make_task
 from dakit.domains import Domain, DomainSet, bundled, open_domain, open_pair
 
@@ -53,10 +53,10 @@ class Adaptation:
             "seconds": self.seconds,
         }
 
-    def rich_table(self) -> Table:
-        from dakit.bench.tables import comparison_table
+    def rich_tables(self) -> list[Table]:
+        from dakit.bench.tables import comparison_tables
 
-        return comparison_table(self.comparison, title=f"{self.comparison.name}, {self.method}")
+        return comparison_tables(self.comparison, title=self.comparison.name)
 
 
 def adapt(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dakit import views
-from dakit.bench.compare import Comparison
+from dakit.bench.comparison import Comparison
 from dakit.bench.tables import COLUMNS, caption, comparison_rows, plus_minus
 from dakit.domains import Domain
 

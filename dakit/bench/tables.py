@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dakit.bench.compare import Comparison, spread
+from dakit.bench.comparison import Comparison, spread
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ def comparison_rows(comparison: Comparison) -> list[dict[str, str]]:
     """One row a method, every cell as text: mean ± standard deviation over the seeds."""
     rows = []
     for method in comparison.methods:
-        row = {"method": method + (" (bound)" if method == "oracle" else "")}
+        row = {"method": _named(method)}
         for key, title in COLUMNS.items():
             row[title] = _cell(comparison, method, key)
         rows.append(row)
@@ -52,17 +52,51 @@ def plus_minus(measured: dict[str, Any], *, scale: float = 1, digits: int | None
     return f"{mean:.{digits}f}" + ("" if sd is None else f" ± {sd * scale:.{digits}f}")
 
 
-def comparison_table(comparison: Comparison, *, title: str) -> Table:
-    """The rows as a rich table for the terminal."""
+def comparison_tables(comparison: Comparison, *, title: str) -> list[Table]:
+    """Two tables for a terminal of 80 columns: what was recognised, and how far apart the features are."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, caption=caption(comparison))
-    table.add_column("method", no_wrap=True)
-    for name in COLUMNS.values():
-        table.add_column(name, justify="right")
-    for row in comparison_rows(comparison):
-        table.add_row(*row.values())
-    return table
+    seeds = f"over {len(comparison.seeds)} seed{'s' if len(comparison.seeds) > 1 else ''}"
+    accuracy = Table(
+        title=f"{title}: accuracy in %, held-out examples, mean ± sd {seeds}", box=box.SIMPLE_HEAD
+    )
+    shift = Table(title=f"{title}: shift between the features, mean ± sd {seeds}", box=box.SIMPLE_HEAD)
+    for table, columns in (
+        (accuracy, ("target", "gain", "source")),
+        (shift, ("MMD²", "p", "A-distance", "ICV source, target", "IDD")),
+    ):
+        table.add_column("method", no_wrap=True)
+        for column in columns:
+            table.add_column(column, justify="right")
+    for method in comparison.methods:
+        gain = (
+            comparison.gain(method)
+            if "source_only" in comparison.methods and method != "source_only"
+            else None
+        )
+        accuracy.add_row(
+            _named(method),
+            _cell(comparison, method, "target_accuracy"),
+            ""
+            if gain is None
+            else f"{'+' if gain['mean'] >= 0 else ''}{plus_minus(gain, scale=100, digits=1)}",
+            _cell(comparison, method, "source_accuracy"),
+        )
+        means = comparison.shift(method)
+        icv, icv_target, idd = (
+            "–" if means[k] is None else f"{means[k]:.4f}" for k in ("icv_source", "icv_target", "idd")
+        )
+        measured = (spread([r[k] for r in means["per_seed"]]) for k in ("mmd", "a_distance"))
+        mmd, a_distance = (plus_minus(m, digits=3) for m in measured)
+        shift.add_row(
+            _named(method), mmd, f"{means['mmd_pvalue']:.3f}", a_distance, f"{icv}, {icv_target}", idd
+        )
+    return [accuracy, shift]
+
+
+def _named(method: str) -> str:
+    return f"{method} (bound)" if method == "oracle" else method
 
 
 def caption(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ import torch
 
 from dakit import training
 from dakit.bench import compare, make_task
-from dakit.bench.compare import spread
+from dakit.bench.comparison import spread
 from dakit.bench.tables import comparison_rows, plus_minus
 from dakit.domains import Domain
 
@@ -73,12 +73,12 @@ def test_methods_share_the_split_and_the_start(comparison):
     """A difference between methods is the method's, not that of another initial network."""
     starts = [
         training.fit(
-            name, *shifted()[:2], steps=1, lr=0.0, seed=7, progress=False
+            name, *shifted()[:2], steps=1, lr=1e-12, seed=7, progress=False
         ).method.backbone.state_dict()
         for name in ("source_only", "dan")
     ]
     for key, value in starts[0].items():
-        assert torch.equal(value, starts[1][key])
+        assert torch.allclose(value, starts[1][key], atol=1e-8)
 
 
 def test_table_and_rows_have_a_line_a_method(comparison):

@@ -117,7 +117,7 @@ def compare(
     methods: Iterable[str],
     *,
     seeds: int | Sequence[int] = 3,
-    backbone: str | Callable[[Task], torch.nn.Module] = "auto",
+    backbone: str | dict[str, Any] | Callable[[Task], torch.nn.Module] = "auto",
     hyperparameters: dict[str, dict[str, Any]] | None = None,
     permutations: int = 200,
     on_run: Callable[[str, int], None] | None = None,
@@ -133,7 +133,8 @@ def compare(
         Names of ``dakit.methods.names()``.
     seeds : int or sequence of int
         A number K stands for ``0 .. K − 1``.
-    backbone : str, or function of a Task
+    backbone : str, dict or function of a Task
+        As for :func:`dakit.methods.build`.
     hyperparameters : dict of method name to its keyword arguments
     permutations : int
         Of the MMD test.
