@@ -155,7 +155,7 @@ class _Figures:
         axes = panel_axes(figure, 2, entries, narrow=narrow)
         for i, (ax, side, flat) in enumerate(zip(axes, self.sides, self.flats)):
             caption_panel(ax, self.titles[i], self.said[i])
-            draw_panel(ax, side, flat.points[0], flat.limits, self.colour, names=i == 1)
+            draw_panel(ax, side, flat.points[0], flat.limits, self.colour)
         return figure
 
     def plotly(self):

@@ -193,7 +193,7 @@ def _draw(shown: Scene, flat: Layout, picked, colour: str, said, narrow: bool):
     figure = Figure(figsize=size, layout="constrained")
     for ax, s in zip(panel_axes(figure, len(picked), entries, narrow=narrow), picked):
         caption_panel(ax, step_name(shown, s), said[s])
-        draw_panel(ax, shown, flat.points[s], flat.limits, colour, names=s == picked[-1])
+        draw_panel(ax, shown, flat.points[s], flat.limits, colour)
     return figure
 
 

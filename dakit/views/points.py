@@ -54,8 +54,8 @@ def legend_entries(scene: Scene, colour: str) -> list[tuple[str, str, str, Marke
 # -- on paper -------------------------------------------------------------------------------------------------
 
 
-def draw_panel(ax, scene: Scene, points: np.ndarray, limits, colour: str, *, names: bool = False) -> None:
-    """One panel of points on equal axes; with ``names``, classes that stand apart are named."""
+def draw_panel(ax, scene: Scene, points: np.ndarray, limits, colour: str) -> None:
+    """One panel of points on equal axes; classes that stand apart are named."""
     colours = np.array(
         [class_colour(c) for c in scene.labels]
         if colour == "class"
@@ -84,14 +84,17 @@ def draw_panel(ax, scene: Scene, points: np.ndarray, limits, colour: str, *, nam
     ax.locator_params(nbins=6)
     for side in ("top", "right", "bottom", "left"):
         ax.spines[side].set(visible=True, color=GRID)
-    if names and colour == "class" and len(scene.classes) <= MOST_LISTED:
+    if colour == "class" and len(scene.classes) <= MOST_LISTED:
         _write_names(ax, scene, points, limits)
 
 
 def _write_names(ax, scene: Scene, points: np.ndarray, limits) -> None:
     from matplotlib.patheffects import withStroke
 
-    present, middle = gathered_classes(scene.labels, points)
+    # Of the first labelled domain: a class whose domains lie apart has no middle.
+    first = min(scene.domain[scene.labels >= 0])
+    known = (scene.domain == first) & (scene.labels >= 0)
+    present, middle = gathered_classes(scene.labels[known], points[known])
     if not present:
         return
     text = [shortened(scene.class_name(c), 18) for c in present]

@@ -96,9 +96,10 @@ def _draw(bands, names, columns, per_class: int, narrow: bool):
     side = (0.9 if narrow else 1.15) * 0.5
     left = 0.25  # for a domain's name, written upright
     width = 3.75 if narrow else max(5.2, side * len(columns) * 1.15 + left)
-    letters = max(5, int((width - left) / len(columns) * per_class / 0.088))
+    letters = max(8, int((width - left) / len(columns) * per_class / 0.08))
     names_wrapped = [
-        "\n".join(shortened(line, letters) for line in textwrap.wrap(n, letters)[:3]) for n in names
+        "\n".join(shortened(line, letters) for line in textwrap.wrap(n, letters, break_long_words=False)[:3])
+        for n in names
     ]
     left += 0.16 * max(n.count("\n") for n in names_wrapped)
     cell = (width - left) / len(columns)
@@ -117,7 +118,7 @@ def _draw(bands, names, columns, per_class: int, narrow: bool):
         ax.grid(False)
         ax.spines[["left", "bottom"]].set_visible(False)
         ax.set_yticks([])
-        ax.set_ylabel(names_wrapped[i], fontweight="bold", color=INK, fontsize=9.5)
+        ax.set_ylabel(names_wrapped[i], fontweight="bold", color=INK, fontsize=8.5)
         step = band.shape[1] / len(columns)
         labels = [shortened(c, 14) for c in columns] if i == 0 else []
         ax.set_xticks([step * (c + 0.46) for c in range(len(labels))], labels, **slant)
