@@ -21,7 +21,7 @@ log = logging.getLogger("dakit")
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 LAYOUTS = ("auto", "contiguous", "channels_last")
 MARGIN = 0.9  # another combination must take less than this share of the plain one's time
-ROUNDS = 3
+ROUNDS = 4
 WORTH = 100  # steps below which trying out would cost more than it saves
 
 _tried: dict[str, "Choice"] = {}
@@ -167,6 +167,8 @@ def _fastest(
 ) -> Choice:
     """Time one forward and backward pass of each candidate, on a copy, in turns; take the best of each."""
     copies = {}
+    # With one thread, the time that this thread really computed: other programs cannot then tip the scale.
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds = {c: float("inf") for c in candidates}
     with torch.random.fork_rng(devices=[]):
         try:
@@ -179,12 +181,12 @@ def _fastest(
             for round_ in range(ROUNDS + 1):
                 for c in candidates:
                     both = [_in_layout(b, c.layout) for b in (source, target)]
-                    start = time.perf_counter()
+                    start = clock()
                     for phase, _ in copies[c].phases():
                         copies[c].phase = phase
                         sum(copies[c].losses(*both, 0.5).values()).backward()
                     if round_:  # the first round compiles and warms up
-                        seconds[c] = min(seconds[c], time.perf_counter() - start)
+                        seconds[c] = min(seconds[c], clock() - start)
         except Exception as error:  # trying out must never stop a run; the run itself will say what is wrong
             log.info("trying precisions and layouts failed (%s); taking plain float32", error)
             return Choice("float32", "contiguous")

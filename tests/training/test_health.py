@@ -52,9 +52,8 @@ def test_a_good_run_is_found_good(good):
     assert health["source"].level == health["finite"].level == health["transfer"].level == "fine"
     assert not [f for f in health.findings if f.level == "alarm"], str(health)
     assert "✓ finite: all losses" in str(health)
-    assert "nothing was found about 'humour'" in str(
-        pytest.raises(KeyError, health.__getitem__, "humour").value
-    )
+    with pytest.raises(KeyError, match="nothing was found about 'humour'"):
+        health["humour"]
 
 
 def test_the_worst_comes_first():

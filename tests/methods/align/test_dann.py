@@ -226,18 +226,19 @@ def rotated_moons(degrees: float) -> tuple[Domain, Domain]:
 
 
 @pytest.mark.slow
-def test_moons_rotated_by_50_degrees_are_adapted_by_the_shallow_network(record_property):
+def test_moons_rotated_by_50_degrees_are_adapted_by_the_shallow_network():
     """15 sigmoid units, λ = 6, 300 epochs, 5 seeds: the mean target error falls by at least 0.10.
 
-    The paper's shallow network in this size has a logistic discriminator and steps example by example; here the batches
-    hold 30 examples, and the discriminator has the 100 hidden units of the deep networks, which a pilot showed to be
-    steadier over seeds (0.42 to 0.14; the logistic one: 0.42 to 0.33). The rate of learning is one for both methods.
+    The paper's shallow network in this size has a logistic discriminator and steps example by example. Here the batches
+    hold 50 examples, and the discriminator has the 100 hidden units of the deep networks, which a pilot showed to be
+    steadier over seeds: target error 0.41 to 0.13, against 0.42 to 0.33 with a logistic one. The rate of learning is
+    the same for both methods.
     """
     source, target = rotated_moons(50)
     options = {
-        "steps": 300 * (len(source) // 30),
-        "batch_size": 30,
-        "lr": 0.03,
+        "steps": 300 * (len(source) // 50),
+        "batch_size": 50,
+        "lr": 0.04,
         "schedule": "constant",
         "snapshots": 2,
         "precision": "float32",
@@ -253,8 +254,10 @@ def test_moons_rotated_by_50_degrees_are_adapted_by_the_shallow_network(record_p
     plain = fit(make("source_only"), source, target, **options)
     adapted = fit(make("dann", **adversarial), source, target, **options)
     error = {name: 1 - runs.accuracies(target) for name, runs in (("source_only", plain), ("dann", adapted))}
-    for name, values in error.items():
-        record_property(name, f"{values.mean():.3f} ± {values.std(ddof=1):.3f}: {values.round(2).tolist()}")
+    for name, values in error.items():  # pytest -s shows the spread
+        print(
+            f"{name}: target error {values.mean():.3f} ± {values.std(ddof=1):.3f}, {values.round(2).tolist()}"
+        )
     assert error["source_only"].mean() - error["dann"].mean() >= 0.10, error
 
     # A fresh classifier tells the features apart less well, and the domain loss has moved to chance.
