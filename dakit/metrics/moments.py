@@ -101,14 +101,13 @@ def frechet_distance(xs: Any, xt: Any) -> float:
     xs, xt = as_pair(xs, xt)
     between_means = float((xs.mean(0, dtype=torch.float64) - xt.mean(0, dtype=torch.float64)).square().sum())
     a, b = _centred_root(xs), _centred_root(xt)
-    traces = float(a.square().sum() + b.square().sum())
+    traces = float(torch.linalg.vector_norm(a) ** 2 + torch.linalg.vector_norm(b) ** 2)
     return between_means + max(0.0, traces - 2 * _trace_of_root(a, b))
 
 
 def _centred_root(x: Tensor) -> Tensor:
     """``A`` of shape (n, d) in float64, with ``A'A`` the covariance of ``x``."""
-    x = x.double()
-    return (x - x.mean(0)) / (len(x) - 1) ** 0.5
+    return (x - x.mean(0, dtype=torch.float64)).div_((len(x) - 1) ** 0.5)
 
 
 def _sum_of_squared_products(a: Tensor, b: Tensor) -> Tensor:
@@ -120,11 +119,17 @@ def _trace_of_root(a: Tensor, b: Tensor) -> float:
     """``tr (Cs^½ Ct Cs^½)^½`` for ``Cs = a'a`` and ``Ct = b'b``."""
     d = a.shape[1]
     if min(len(a), len(b)) > d:
-        root, failed = torch.linalg.cholesky_ex(a.T @ a)
-        pivots = root.diagonal()
-        if not failed and bool(pivots.min() > 1e-6 * pivots.max()):
-            projected = b @ root
-            return float(torch.linalg.eigvalsh(projected.T @ projected).clamp(min=0).sqrt().sum())
+        cs, ct = a.T @ a, b.T @ b
+        root = _regular_root(cs)
+        if root is not None and _regular_root(ct) is not None:
+            return float(torch.linalg.eigvalsh(root.T @ ct @ root).clamp(min=0).sqrt().sum())
     # Any root of a covariance will do, and R of A = QR is one with at most d rows.
     a, b = (torch.linalg.qr(r, mode="r").R if len(r) > d else r for r in (a, b))
     return float(torch.linalg.svdvals(a @ b.T).sum())
+
+
+def _regular_root(covariance: Tensor) -> Tensor | None:
+    """The Cholesky factor, or None where the covariance is singular or nearly so."""
+    root, failed = torch.linalg.cholesky_ex(covariance)
+    pivots = root.diagonal()
+    return None if failed or bool(pivots.min() <= 1e-6 * pivots.max()) else root

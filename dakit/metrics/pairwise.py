@@ -109,7 +109,7 @@ def _product_rows(xs: Tensor, xt: Tensor, unit: float, dtype: torch.dtype) -> tu
     rows[:, d + 1] = 1
     furthest = []
     for sample, offset in ((xs, 0), (xt, n)):
-        for at in blocks(len(sample), tile=4096):
+        for at in blocks(len(sample), tile=max(1, 2**17 // d)):  # its float64 copies stay in the cache
             into = rows[offset + at.start : offset + at.stop]
             into[:, :d] = (sample[at].double() - centre) / unit**0.5
             # Norms of the rounded points: the distances are then those of points moved by one rounding.

@@ -63,8 +63,9 @@ def as_sample(x: Any, name: str = "x", *, at_least: int = 2) -> Tensor:
     x = x.flatten(1)
     if x.shape[1] == 0:
         raise ValueError(f"{name} has no features: its shape is {tuple(x.shape)}")
-    # One pass finds NaN, infinity and overflow alike: a comparison with NaN is false.
-    if not bool(x.abs().amax() <= LARGEST):
+    # One pass finds NaN, infinity and overflow alike: both ends are NaN then, and a comparison with NaN is false.
+    low, high = (float(end) for end in torch.aminmax(x))
+    if not (low >= -LARGEST and high <= LARGEST):
         bad = int((~torch.isfinite(x)).any(dim=1).sum())
         if bad:
             raise ValueError(
