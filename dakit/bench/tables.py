@@ -57,42 +57,43 @@ def comparison_tables(comparison: Comparison, *, title: str) -> list[Table]:
     from rich import box
     from rich.table import Table
 
-    seeds = f"over {len(comparison.seeds)} seed{'s' if len(comparison.seeds) > 1 else ''}"
-    accuracy = Table(
-        title=f"{title}: accuracy in %, held-out examples, mean ± sd {seeds}", box=box.SIMPLE_HEAD
-    )
-    shift = Table(title=f"{title}: shift between the features, mean ± sd {seeds}", box=box.SIMPLE_HEAD)
+    n = len(comparison.seeds)
+    seeds = f"mean ± sd over {n} seed{'s' if n > 1 else ''}"
+    look = {"box": box.SIMPLE_HEAD, "pad_edge": False, "title_justify": "left", "caption_justify": "left"}
+    accuracy = Table(title=title, caption=f"Accuracy in % of held-out examples, {seeds}.", **look)
+    shift = Table(caption=f"Shift between the features, {seeds}; p is the largest of the seeds.", **look)
     for table, columns in (
         (accuracy, ("target", "gain", "source")),
-        (shift, ("MMD²", "p", "A-distance", "ICV source, target", "IDD")),
+        (shift, ("MMD²", "p", "A-distance", "ICV source", "target", "IDD")),
     ):
         table.add_column("method", no_wrap=True)
         for column in columns:
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
     for method in comparison.methods:
-        gain = (
-            comparison.gain(method)
-            if "source_only" in comparison.methods and method != "source_only"
-            else None
-        )
-        accuracy.add_row(
-            _named(method),
-            _cell(comparison, method, "target_accuracy"),
-            ""
-            if gain is None
-            else f"{'+' if gain['mean'] >= 0 else ''}{plus_minus(gain, scale=100, digits=1)}",
-            _cell(comparison, method, "source_accuracy"),
-        )
-        means = comparison.shift(method)
-        icv, icv_target, idd = (
-            "–" if means[k] is None else f"{means[k]:.4f}" for k in ("icv_source", "icv_target", "idd")
-        )
-        measured = (spread([r[k] for r in means["per_seed"]]) for k in ("mmd", "a_distance"))
-        mmd, a_distance = (plus_minus(m, digits=3) for m in measured)
-        shift.add_row(
-            _named(method), mmd, f"{means['mmd_pvalue']:.3f}", a_distance, f"{icv}, {icv_target}", idd
-        )
+        accuracy.add_row(_named(method), *_accuracy_cells(comparison, method))
+        shift.add_row(_named(method), *_shift_cells(comparison, method))
     return [accuracy, shift]
+
+
+def _accuracy_cells(comparison: Comparison, method: str) -> tuple[str, str, str]:
+    judged = "source_only" in comparison.methods and method != "source_only"
+    gain = comparison.gain(method) if judged else None
+    sign = "+" if gain and gain["mean"] >= 0 else ""
+    return (
+        _cell(comparison, method, "target_accuracy"),
+        sign + plus_minus(gain, scale=100, digits=1) if gain else "",
+        _cell(comparison, method, "source_accuracy"),
+    )
+
+
+def _shift_cells(comparison: Comparison, method: str) -> list[str]:
+    means = comparison.shift(method)
+    mmd, a_distance = (
+        plus_minus(spread([row[key] for row in means["per_seed"]]), digits=digits)
+        for key, digits in (("mmd", 3), ("a_distance", 2))
+    )
+    others = ("–" if means[k] is None else f"{means[k]:.4f}" for k in ("icv_source", "icv_target", "idd"))
+    return [mmd, f"{means['mmd_pvalue']:.3f}", a_distance, *others]
 
 
 def _named(method: str) -> str:
