@@ -86,7 +86,10 @@ class Method(nn.Module):
         return [("all", list(self.parameters()))]
 
     def prepare(self, source: Any, target: Any, progress: float) -> None:
-        """Called with the whole domains before training and at every epoch; for methods that need a pass."""
+        """Called with the whole domains before training and at every epoch; for methods that need a pass.
+
+        What it finds out belongs into buffers (``register_buffer``): those are saved, and a resumed run has them.
+        """
 
     def diagnostics(self, source: Tensor, target: Tensor) -> dict[str, float]:
         """Numbers worth watching, from features of shape (n, d) of both domains; none by default."""

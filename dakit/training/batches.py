@@ -62,6 +62,7 @@ class Batches:
         self.epoch = 0
         self.position = 0  # batches of this epoch already handed out
         self.order = torch.empty(0, dtype=torch.int64)
+        self._there: Tensor | None = None  # the order on the device
         self._stream: Iterator[Tensor] | None = None
 
     def to_channels_last(self) -> None:
@@ -75,9 +76,11 @@ class Batches:
         if self.position == self.per_epoch or len(self.order) == 0:
             self.epoch += len(self.order) > 0
             self.order = torch.randperm(len(self.x), generator=self.generator)
-            self.position, self._stream = 0, None
+            self.position, self._stream, self._there = 0, None, None
+        if self._there is None:
+            self._there = self.order.to(self.device)  # one copy an epoch, not one a step
         b = self.batch_size
-        index = self.order[self.position * b : (self.position + 1) * b].to(self.device)
+        index = self._there[self.position * b : (self.position + 1) * b]
         x = self._resident(index) if self.resident else self._streamed()
         self.position += 1
         if self.augment is not None:
@@ -110,7 +113,7 @@ class Batches:
         """Go (back) to where :meth:`mark` was taken."""
         state, self.order, self.position, self.epoch = mark
         self.generator.set_state(state)
-        self._stream = None
+        self._there, self._stream = None, None
 
 
 class _Rows(torch.utils.data.Dataset):

@@ -102,6 +102,19 @@ def test_a_method_that_is_passed_is_trained_in_place_and_left_in_training_mode()
     assert not same(start, method.state_dict())
 
 
+@pytest.mark.parametrize("change", [None, "shift+flip"])
+def test_streaming_trains_to_the_same_bits_as_resident_data(change):
+    source, target = pictures(), pictures(dark=0.5, seed=1)
+    small = {"name": "lenet", "width": 8, "features": 16}
+    options = {**QUICK, "steps": 8, "augment": change}
+    runs = [
+        fit(methods.build("dann", source, backbone=small), source, target, resident_gb=gb, **options)
+        for gb in (None, 0)
+    ]
+    assert same(weights(runs[0]), weights(runs[1]))
+    assert runs[0].rows == runs[1].rows
+
+
 # -- what is recorded -------------------------------------------------------------------------------------------
 
 
