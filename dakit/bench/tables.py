@@ -61,10 +61,13 @@ def comparison_tables(comparison: Comparison, *, title: str) -> list[Table]:
     seeds = f"mean ± sd over {n} seed{'s' if n > 1 else ''}"
     look = {"box": box.SIMPLE_HEAD, "pad_edge": False, "title_justify": "left", "caption_justify": "left"}
     accuracy = Table(title=title, caption=f"Accuracy in % of held-out examples, {seeds}.", **look)
-    shift = Table(caption=f"Shift between the features, {seeds}; p is the largest of the seeds.", **look)
+    shift = Table(
+        caption=f"Shift between the features of source (S) and target (T), {seeds}; p: largest of the seeds.",
+        **look,
+    )
     for table, columns in (
         (accuracy, ("target", "gain", "source")),
-        (shift, ("MMD²", "p", "A-distance", "ICV source", "target", "IDD")),
+        (shift, ("MMD²", "p", "A-distance", "ICV S", "ICV T", "IDD")),
     ):
         table.add_column("method", no_wrap=True)
         for column in columns:
