@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dakit import views
 from dakit.bench.comparison import Comparison
-from dakit.bench.tables import COLUMNS, caption, comparison_rows, plus_minus
+from dakit.bench.tables import accuracy_caption, accuracy_rows, plus_minus, shift_caption, shift_rows
 from dakit.domains import Domain
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def comparison_page(
             parts.append(pictures[c.name])
         parts += [
             verdict(c),
-            views.table(comparison_rows(c), caption=f"{c.name}: {', '.join(c.methods)}", note=caption(c)),
+            views.table(accuracy_rows(c), caption=f"{c.name}: accuracy", note=accuracy_caption(c)),
+            views.table(shift_rows(c), caption=f"{c.name}: shift", note=shift_caption(c)),
         ]
         adapted = shown if shown in c.methods else _last_adapted(c)
         if adapted is not None:
@@ -135,4 +136,4 @@ def shift_page(source: Domain, target: Domain, measured: Mapping[str, float | No
     return views.page(f"Shift from {source.name} to {target.name}", *parts).html()
 
 
-__all__ = ["COLUMNS", "comparison_page", "percent", "shift_page", "verdict"]
+__all__ = ["comparison_page", "percent", "shift_page", "verdict"]

@@ -7,7 +7,7 @@ import torch
 from dakit import training
 from dakit.bench import compare, make_task
 from dakit.bench.comparison import spread
-from dakit.bench.tables import comparison_rows, plus_minus
+from dakit.bench.tables import accuracy_rows, comparison_tables, plus_minus, shift_rows
 from dakit.domains import Domain
 
 CLASSES = ("left", "right")
@@ -85,9 +85,24 @@ def test_table_and_rows_have_a_line_a_method(comparison):
     table = comparison.table()
     assert list(table.index) == ["source_only", "dan"]
     assert table.loc["dan", "target_accuracy"] == comparison.accuracy("dan")["mean"]
-    rows = comparison_rows(comparison)
+    rows = accuracy_rows(comparison)
     mean, sd = comparison.accuracy("dan")["mean"], comparison.accuracy("dan")["sd"]
-    assert rows[1]["target accuracy"] == f"{100 * mean:.1f} ± {100 * sd:.1f}"
+    assert rows[1]["target"] == f"{100 * mean:.1f} ± {100 * sd:.1f}"
+
+
+def test_shift_rows_show_every_measure(comparison):
+    row = shift_rows(comparison)[0]
+    a = [r.shift["a_distance"] for r in comparison.of("source_only")]
+    assert row["A-distance"] == plus_minus(spread(a))
+    assert row["p (MMD)"] == f"{comparison.shift('source_only')['mmd_pvalue']:.3f}"
+
+
+def test_terminal_tables_fit_80_columns(comparison):
+    from rich.console import Console
+
+    console = Console(width=80, record=True)
+    console.print(*comparison_tables(comparison, title="here → there"))
+    assert "…" not in console.export_text()
 
 
 def test_unlabelled_target_has_no_accuracy_and_still_a_shift():
@@ -104,7 +119,7 @@ def test_spread_by_hand():
     assert spread([5])["sd"] is None
     assert plus_minus(spread([0.5, 0.7]), scale=100, digits=1) == "60.0 ± 14.1"
     assert plus_minus(spread([0.5])) == "0.500"
-    assert plus_minus(spread([1e-4, 3e-4])) == "2.0e-04 ± 1e-04"
+    assert plus_minus(spread([0.01, 0.03])) == "0.0200 ± 0.0141"
 
 
 def test_no_seed_is_refused():
