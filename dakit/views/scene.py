@@ -248,7 +248,7 @@ def _labels(y: Any, n: int, name: str, classes) -> np.ndarray:
     if classes is None:
         return y
     known = {str(c): i for i, c in enumerate(classes)}
-    unknown = sorted(set(y) - set(known))
+    unknown = sorted(set(y.tolist()) - set(known))
     if unknown:
         raise ValueError(f"{name}: the label {unknown[0]!r} is not among the classes")
     return np.array([known[c] for c in y])
