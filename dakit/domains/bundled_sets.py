@@ -21,7 +21,7 @@ from dakit.domains.domain import Domain, DomainSet
 _SETS: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
     "emoji": (
         ("emoji",),
-        "527 things in 7 drawing styles (8 with openmoji=True), 10 classes, RGB 32x32",
+        "524 things in 7 drawing styles (8 with openmoji=True), 10 classes, RGB 32x32",
         {"openmoji": "openmoji"},
     ),
     "emoji_features": (

@@ -95,7 +95,7 @@ def test_emoji_has_its_styles_and_classes(emoji):
     assert domains.load("emoji", openmoji=False).names == FREE_STYLES
     assert emoji.classes == EMOJI_CLASSES
     assert len(emoji["noto"]) >= 500
-    assert min(emoji["noto"].counts().values()) >= 29
+    assert min(emoji["noto"].counts().values()) >= 28
     assert "Apache-2.0" in emoji.card and "CC-BY-SA 4.0" in emoji.card
     assert "All emojis designed by OpenMoji" not in domains.load("emoji").card
 
@@ -126,6 +126,8 @@ def test_labels_fit_the_names(emoji):
         "rocket": "vehicle",
     }.items():
         assert EMOJI_CLASSES[called[name]] == label
+    # The set is for classrooms.
+    assert not {"middle finger", "love hotel", "people with bunny ears"} & set(called)
     assert not any("skin tone" in name or "o’clock" in name for name in called)
     codes = noto.meta["concept"].tolist()
     assert not any("200d" in code or "1f3fb" <= code[-5:] <= "1f3ff" for code in codes)
