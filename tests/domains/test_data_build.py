@@ -171,7 +171,7 @@ def npm_archive(path: Path, files: dict[str, object]) -> None:
 
 @pytest.fixture
 def cache(tmp_path, build):
-    """Made-up packages: a dog, a beaming face that took over another's old name, a woman running, a lone cat, a gesture."""
+    """Made-up packages: a dog, a beaming face that took another's old name, a woman running, a lone cat, a gesture."""
     emojis = [
         {"hexcode": "1F415", "label": "dog", "subgroup": 0, "order": 3},
         {"hexcode": "1F601", "label": "beaming face with smiling eyes", "subgroup": 1, "order": 2},
