@@ -113,19 +113,25 @@ def _headed(prose: str, word: str) -> bool:
 
 
 def _predictions(code: str) -> list[str]:
-    asked = re.findall(r"course\.predict\(\s*\"([^\"]+)\"", code)
-    told = re.findall(r"course\.reveal\(\s*\"([^\"]+)\"", code)
+    asked, told = _calls(code, "predict"), _calls(code, "reveal")
     wrong = [f"never reveals the prediction {name!r}" for name in asked if name not in told]
-    both = [name for name in asked if name in told]
-    early = [n for n in both if code.index(f'reveal("{n}"') < code.index(f'"{n}"')]
+    early = [name for name in asked if name in told and told[name] < asked[name]]
     return wrong + [f"reveals {name!r} before it asks" for name in early]
+
+
+def _calls(code: str, function: str) -> dict[str, int]:
+    """First argument of each call of ``course.function``, and where the first such call stands."""
+    found: dict[str, int] = {}
+    for call in re.finditer(rf"course\.{function}\(\s*\"([^\"]+)\"", code):
+        found.setdefault(call[1], call.start())
+    return found
 
 
 def _exercises(text: str, code: str) -> list[str]:
     from dakit.course.exercises import find
 
     wrong = []
-    checked = re.findall(r"course\.check\(\s*\"([^\"]+)\"", code)
+    checked = list(_calls(code, "check"))
     if not checked:
         wrong.append("has no exercise with a check (`course.check(`)")
     for name in checked:

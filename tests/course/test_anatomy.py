@@ -66,6 +66,9 @@ def test_each_fault_is_named(tmp_path, old, new, words):
 def test_a_reveal_before_its_question(tmp_path):
     text = CHAPTER.replace('course.predict("tiny"', 'course.reveal("tiny", 6)\ncourse.predict("tiny"')
     assert "reveals 'tiny' before it asks" in lint(tmp_path, text)
+    assert "reveals 'tiny' before it asks" in lint(
+        tmp_path, text.replace('reveal("tiny"', 'reveal(\n    "tiny"')
+    )
 
 
 def test_outputs_need_alt_text_and_no_paths(tmp_path):
