@@ -3,8 +3,8 @@
     python benchmarks/settings.py digits optdigits mnist [--seeds 3]
 
 For each setting it prints, averaged over dann, dan and deep_coral, the held-out source accuracy and the proxy
-A-distance between held-out features. The setting with the smallest A-distance wins among those whose source accuracy is within one
-point of the best. The target's labels are removed before anything else happens.
+A-distance between held-out features. The setting with the smallest A-distance wins among those whose source accuracy
+is within one point of the best. The target's labels are removed before anything else happens.
 """
 
 from __future__ import annotations

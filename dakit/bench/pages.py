@@ -52,7 +52,7 @@ def comparison_page(
         ]
         adapted = shown if shown in c.methods else _last_adapted(c)
         if adapted is not None:
-            parts += [_bars(c, adapted), _alignment(c, adapted)]
+            parts += [_bars(c, adapted), alignment(c, adapted)]
         parts.append(_through_training(c, adapted or REFERENCE))
     return views.page(title, *parts, lead=lead).html()
 
@@ -106,7 +106,8 @@ def _tensor(array: Any):
     return torch.as_tensor(array)
 
 
-def _alignment(c: Comparison, adapted: str) -> View:
+def alignment(c: Comparison, adapted: str) -> View:
+    """Held-out features of the reference beside those of ``adapted``, first seed, with their shift numbers."""
     first = c.seeds[0]
     numbers = [next(r.shift for r in c.of(m) if r.seed == first) for m in (REFERENCE, adapted)]
     return views.alignment(
@@ -136,4 +137,4 @@ def shift_page(source: Domain, target: Domain, measured: Mapping[str, float | No
     return views.page(f"Shift from {source.name} to {target.name}", *parts).html()
 
 
-__all__ = ["comparison_page", "percent", "shift_page", "verdict"]
+__all__ = ["alignment", "comparison_page", "percent", "shift_page", "verdict"]
