@@ -180,7 +180,10 @@ def run_notebook(
         run.failure = _where(book) or f"{error.ename}: {error.evalue}"
     except nbclient.exceptions.CellTimeoutError:
         run.failure = f"a cell took longer than {timeout:g} s"
-    except nbclient.exceptions.DeadKernelError:
+    except (
+        nbclient.exceptions.DeadKernelError,
+        AssertionError,
+    ):  # nbclient's clean-up asserts a living kernel
         run.failure = "the kernel died (most often: out of memory)"
     run.seconds = time.perf_counter() - started
     _read(run, book.cells.pop())
@@ -229,10 +232,17 @@ def _own_kernel() -> type:
     from jupyter_client.manager import AsyncKernelManager
 
     class OwnKernel(AsyncKernelManager):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            if self.has_trait(
+                "transport_encryption"
+            ):  # since jupyter_client 8.9; the kernel warns without it
+                self.transport_encryption = "auto"
+
         @property
         def kernel_spec(self) -> KernelSpec:
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            curve = {"supported_encryption": ["curve"]}  # encrypted sockets where jupyter_client knows them
+            curve = {"supported_encryption": ["curve"]}
             return KernelSpec(argv=argv, display_name="Python 3", language="python", metadata=curve)
 
     return OwnKernel

@@ -232,6 +232,9 @@ def _fit_umap(rows: np.ndarray, start: np.ndarray, seed: int, neighbors: int) ->
     spread = spread + np.random.default_rng(seed).normal(scale=1e-3, size=spread.shape)
     with _fitting, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import torch
+
+        torch_threads = torch.get_num_threads()  # before numba starts
         import numba
         import umap
 
@@ -250,6 +253,9 @@ def _fit_umap(rows: np.ndarray, start: np.ndarray, seed: int, neighbors: int) ->
             placed = model.fit_transform(rows)
         finally:
             numba.set_num_threads(threads)
+            # numba and torch share one OpenMP, and what numba sets holds for both: trainings after a picture
+            # would run with a thread per core, many times slower where the cores are busy.
+            torch.set_num_threads(torch_threads)
     if not np.isfinite(placed).all():
         raise FloatingPointError("some coordinates are not finite")
     return placed

@@ -1,4 +1,5 @@
 import logging
+import subprocess
 import sys
 
 import numpy as np
@@ -123,6 +124,18 @@ def test_umap_that_cannot_be_had_becomes_pca_with_a_sentence(caplog, monkeypatch
     assert made.method == "pca"
     assert "PCA instead of UMAP, which failed" in made.note
     assert "UMAP failed with" in caplog.text
+
+
+def test_torch_keeps_its_number_of_threads():
+    """In a process of its own: numba starts its threads once."""
+    code = (
+        "import numpy as np, torch; from dakit.views.layout import layout; torch.set_num_threads(1);"
+        "torch.ones(3000, 300) @ torch.ones(300, 3000);"  # torch's OpenMP has been at work
+        "rows = np.random.default_rng(0).normal(size=(200, 8)).astype('float32');"
+        "print(layout([rows]).method, torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["umap", "1"]
 
 
 def test_collapsed_features_are_one_point_not_an_error():
