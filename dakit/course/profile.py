@@ -128,13 +128,14 @@ def _threads() -> int:
     """Threads worth using: what the container may use, not what the machine has.
 
     On a Binder or JupyterHub pod ``os.cpu_count()`` tells the cores of the whole node while the pod is held to
-    one or two by its cgroup; a thread per core of the node then makes everything slower.
+    one or two by its cgroup; a thread per core of the node then makes everything slower. One core is left to the
+    browser and the server: OpenMP threads that wait for a busy core spin, at many times the cost of their work.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
     limits = [float(_cores()), *_quotas()]
-    return max(1, min(MOST_THREADS, int(min(limits))))
+    return max(1, min(MOST_THREADS, int(min(limits)) - 1))
 
 
 def _cores() -> int:

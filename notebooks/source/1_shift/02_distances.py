@@ -413,12 +413,12 @@ views.View(
 #
 # ## A knob: one shift, three distances
 #
-# Now the shifts are ours. Half of the noto pictures stay as they are, the other half is shifted. All three
+# Now the shifts are ours. One sample of noto stays as it is, another one (other things) is shifted. All three
 # distances look at pixels this time. Try to find a kind for which one number moves and another does not.
 
 # %%
 KINDS = ["rotation", "colour_cast", "contrast", "inversion", "blur", "noise", "background", "concept_flip"]
-size = profile.pick(smoke=40, teach=120, full=260)
+size = profile.pick(smoke=40, teach=120, full=200)
 
 
 def shifted(kind, severity, seed=0):
