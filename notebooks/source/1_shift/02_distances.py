@@ -53,7 +53,9 @@ pairs = [
     "twemoji | emojione",
     "fluent-emoji-high-contrast | emojione-monotone",
 ]
-course.predict("closest", "Which two of the seven styles are closest to each other?", options=pairs)
+course.predict(
+    "closest", "Which two of the seven styles are closest to each other?", options=pairs
+)
 
 # %% [markdown]
 # ## Measure
@@ -77,7 +79,7 @@ def halves(seed, size=None):
 
 
 def three(i, j, seed):
-    """The three distances between one half of the things in style i and the other half in style j."""
+    """The three distances: half of the things in style i, the other half in style j."""
     a, b = halves(seed)
     return {
         "MMD²": metrics.mmd(features[i].x[a], features[j].x[b]),
@@ -108,14 +110,28 @@ def heatmaps(narrow):
         table = average[name]
         ax.imshow(table, cmap="Blues", vmin=0, vmax=table.max())
         for i, j in np.ndindex(7, 7):
-            text = f"{table[i, j]:.2f}" if name == "A-distance" else f"{table[i, j]:.3f}".replace("0.", ".")
+            text = (
+                f"{table[i, j]:.2f}"
+                if name == "A-distance"
+                else f"{table[i, j]:.3f}".replace("0.", ".")
+            )
             dark = table[i, j] > 0.55 * table.max()
-            ax.text(j, i, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "#222222")
+            ax.text(
+                j,
+                i,
+                text,
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color="white" if dark else "#222222",
+            )
         ax.set_title(name)
         ax.grid(False)
         ax.set_xticks(range(7), range(1, 8))
         named = narrow or k == 0
-        ax.set_yticks(range(7), [f"{s} {i + 1}" if named else i + 1 for i, s in enumerate(styles)])
+        ax.set_yticks(
+            range(7), [f"{s} {i + 1}" if named else i + 1 for i, s in enumerate(styles)]
+        )
     return figure
 
 
@@ -124,7 +140,8 @@ views.View(
     "Distances between seven styles",
     f"Three tables of distances between seven styles. {alt}",
     heatmaps,
-    note=f"Mean over {len(seeds)} random halvings of the things. The diagonal is a style against itself: chance.",
+    note=f"Mean over {len(seeds)} random halvings of the things. "
+    "The diagonal is a style against itself: chance.",
 )
 
 # %%
@@ -146,7 +163,9 @@ assert closest["MMD²"] == closest["A-distance"] != closest["IDD"]
 # %%
 agree = pd.DataFrame(
     {
-        f"{p} and {q}": [spearmanr(tables[p][s][upper], tables[q][s][upper])[0] for s in seeds]
+        f"{p} and {q}": [
+            spearmanr(tables[p][s][upper], tables[q][s][upper])[0] for s in seeds
+        ]
         for p, q in [("MMD²", "A-distance"), ("MMD²", "IDD"), ("A-distance", "IDD")]
     }
 )
@@ -181,14 +200,24 @@ def mmd_squared(xs, xt, bandwidths, unbiased=True):
     if not unbiased:
         return kss.mean() + ktt.mean() - 2 * kst.mean()
     # A point is always like itself, k(x, x) = 1: leave those pairs out.
-    return (kss.sum() - n) / (n * (n - 1)) + (ktt.sum() - m) / (m * (m - 1)) - 2 * kst.mean()
+    return (
+        (kss.sum() - n) / (n * (n - 1))
+        + (ktt.sum() - m) / (m * (m - 1))
+        - 2 * kst.mean()
+    )
 
 
 a, b = halves(0)
-xs, xt = features["noto"].x[a].double().numpy(), features["emojione"].x[b].double().numpy()
+xs, xt = (
+    features["noto"].x[a].double().numpy(),
+    features["emojione"].x[b].double().numpy(),
+)
 bandwidths = metrics.median_heuristic(xs, xt) * np.array([0.25, 0.5, 1, 2, 4])
 for unbiased in (True, False):
-    mine, theirs = mmd_squared(xs, xt, bandwidths, unbiased), metrics.mmd(xs, xt, unbiased=unbiased)
+    mine, theirs = (
+        mmd_squared(xs, xt, bandwidths, unbiased),
+        metrics.mmd(xs, xt, unbiased=unbiased),
+    )
     print(f"unbiased={unbiased!s:5}  by hand {mine:.6f}   dakit {theirs:.6f}")
     assert np.isclose(mine, theirs, rtol=1e-6)
 
@@ -208,11 +237,18 @@ null = {"unbiased": [], "biased": []}
 for draw in range(draws):
     a, b = halves(1000 + draw, size=25)
     for name in null:
-        null[name].append(mmd_squared(noto[a], noto[b], bandwidths, unbiased=name == "unbiased"))
+        null[name].append(
+            mmd_squared(noto[a], noto[b], bandwidths, unbiased=name == "unbiased")
+        )
 for name, values in null.items():
-    print(f"{name:8}  mean {np.mean(values):+.4f}, standard deviation {np.std(values, ddof=1):.4f}")
+    print(
+        f"{name:8}  mean {np.mean(values):+.4f}, "
+        f"standard deviation {np.std(values, ddof=1):.4f}"
+    )
 assert abs(np.mean(null["unbiased"])) < 4 * np.std(null["unbiased"]) / draws**0.5
-assert np.min(null["biased"]) > 0 and np.mean(null["biased"]) > 3 * mmd_squared(xs, xt, bandwidths)
+assert np.min(null["biased"]) > 0 and np.mean(null["biased"]) > 3 * mmd_squared(
+    xs, xt, bandwidths
+)
 
 # %% [markdown]
 # The biased version keeps the pairs of a point with itself and is always above 0: with 25 examples a side it says
@@ -227,7 +263,10 @@ assert np.min(null["biased"]) > 0 and np.mean(null["biased"]) > 3 * mmd_squared(
 
 # %%
 a, b = halves(3, size=12)
-small_s, small_t = features["noto"].x[a].double().numpy(), features["emojione"].x[b].double().numpy()
+small_s, small_t = (
+    features["noto"].x[a].double().numpy(),
+    features["emojione"].x[b].double().numpy(),
+)
 scales = metrics.median_heuristic(small_s, small_t) * np.array([0.25, 0.5, 1, 2, 4])
 observed = mmd_squared(small_s, small_t, scales)
 
@@ -241,7 +280,10 @@ reached = np.sum(np.array(by_chance) >= observed)
 p = (1 + reached) / (1 + relabellings)
 
 test = metrics.mmd_test(small_s, small_t, permutations=relabellings)
-print(f"by hand: MMD² {observed:.4f}, p {p:.3f}     dakit: MMD² {test.statistic:.4f}, p {test.pvalue:.3f}")
+print(
+    f"by hand: MMD² {observed:.4f}, p {p:.3f}",
+    f"    dakit: MMD² {test.statistic:.4f}, p {test.pvalue:.3f}",
+)
 assert np.isclose(observed, test.statistic, rtol=1e-6)
 # Two sets of random relabellings; each p is off by sqrt(p (1 - p) / B).
 assert abs(p - test.pvalue) < 4 * np.sqrt(2 * max(p, 0.01) * (1 - p) / relabellings)
@@ -269,7 +311,9 @@ by_hand = 2 * (1 - 2 * min(error, 0.5))
 
 estimate = metrics.a_distance_estimate(xs, xt)
 low, high = estimate.interval
-print(f"by hand {by_hand:.2f}     dakit {estimate.value:.2f}, interval {low:.2f} to {high:.2f}")
+print(
+    f"by hand {by_hand:.2f}     dakit {estimate.value:.2f}, interval {low:.2f} to {high:.2f}"
+)
 assert low < by_hand < high  # other folds, so not the same to the digit
 
 # %% [markdown]
@@ -279,18 +323,32 @@ assert low < by_hand < high  # other folds, so not the same to the digit
 # A classifier needs examples. How steady is the number when there are few?
 
 # %%
-sizes = profile.pick(smoke=(10, 50), teach=(10, 25, 50, 100, 250), full=(10, 25, 50, 100, 250))
+sizes = profile.pick(
+    smoke=(10, 50), teach=(10, 25, 50, 100, 250), full=(10, 25, 50, 100, 250)
+)
 repeats = profile.pick(smoke=4, teach=10, full=50)
 rows = []
 for size in sizes:
     found = {"one style": [], "two styles": []}
     for s in range(repeats):
         a, b = halves(s, size)
-        found["one style"].append(metrics.a_distance(features["noto"].x[a], features["noto"].x[b]))
-        found["two styles"].append(metrics.a_distance(features["noto"].x[a], features["emojione"].x[b]))
-    once = metrics.a_distance_estimate(features["noto"].x[a], features["emojione"].x[b]).interval
+        found["one style"].append(
+            metrics.a_distance(features["noto"].x[a], features["noto"].x[b])
+        )
+        found["two styles"].append(
+            metrics.a_distance(features["noto"].x[a], features["emojione"].x[b])
+        )
+    once = metrics.a_distance_estimate(
+        features["noto"].x[a], features["emojione"].x[b]
+    ).interval
     cells = {k: f"{np.mean(v):.2f} ± {np.std(v, ddof=1):.2f}" for k, v in found.items()}
-    rows.append({"examples a side": size, **cells, "interval of one draw": f"{once[0]:.2f} to {once[1]:.2f}"})
+    rows.append(
+        {
+            "examples a side": size,
+            **cells,
+            "interval of one draw": f"{once[0]:.2f} to {once[1]:.2f}",
+        }
+    )
 pd.DataFrame(rows).set_index("examples a side")
 
 # %% [markdown]
@@ -314,7 +372,9 @@ pd.DataFrame(rows).set_index("examples a side")
 # %%
 def histograms(images, bins=64):
     """Share of the pixels of each image in each of the 64 cells from black to white."""
-    grey = np.tensordot(images.double().numpy(), (0.299, 0.587, 0.114), axes=(1, 0)).clip(0, 1)
+    grey = np.tensordot(
+        images.double().numpy(), (0.299, 0.587, 0.114), axes=(1, 0)
+    ).clip(0, 1)
     return np.array([np.histogram(g, bins, range=(0, 1))[0] / g.size for g in grey])
 
 
@@ -327,7 +387,9 @@ def jensen_shannon(p, q):
 
 first, second = histograms(emoji["noto"].x), histograms(emoji["twemoji"].x)
 mine = jensen_shannon(first.mean(0), second.mean(0))
-print(f"IDD by hand {mine:.5f}, dakit {metrics.idd(emoji['noto'].x, emoji['twemoji'].x):.5f}")
+print(
+    f"IDD by hand {mine:.5f}, dakit {metrics.idd(emoji['noto'].x, emoji['twemoji'].x):.5f}"
+)
 assert np.isclose(mine, metrics.idd(emoji["noto"].x, emoji["twemoji"].x), rtol=1e-3)
 
 faces = first[emoji["noto"].y == emoji.classes.index("face")]
@@ -347,9 +409,16 @@ print(f"{metrics.icv(emoji['noto'].x, emoji['noto'].y):.5f}")
 # reference. It is a thin one. From the paper's figure we take a few of the points that it names.
 
 # %%
-black = domains.from_arrays(np.zeros((524, 3, 32, 32), np.float32), emoji["noto"].y, classes=emoji.classes)
-photos = domains.shifts.background(black, strength=1.0)  # |crop - black| is the crop itself
-here = {name: (metrics.idd(photos.x, d.x), metrics.icv(d.x, d.y)) for name, d in emoji.items()}
+black = domains.from_arrays(
+    np.zeros((524, 3, 32, 32), np.float32), emoji["noto"].y, classes=emoji.classes
+)
+photos = domains.shifts.background(
+    black, strength=1.0
+)  # |crop - black| is the crop itself
+here = {
+    name: (metrics.idd(photos.x, d.x), metrics.icv(d.x, d.y))
+    for name, d in emoji.items()
+}
 here["photo crops"] = (0.0, metrics.icv(photos.x, photos.y))
 # Read off figure 1 of the paper: IDD to within 0.004, ICV to within 0.0003.
 paper = {
@@ -387,21 +456,38 @@ def plane(narrow):
     for ax, points, colour in zip(axes, (emoji_only, paper), ("#0072B2", "#D55E00")):
         for name, at in points.items():
             ax.plot(*at, "o" if points is emoji_only else "D", color=colour)
-            side = {"ha": "right" if name in leftwards else "left", "va": "center", "fontsize": 8.5}
-            ax.annotate(name, at, moved.get(name, (8, 0)), textcoords="offset points", **side)
+            side = {
+                "ha": "right" if name in leftwards else "left",
+                "va": "center",
+                "fontsize": 8.5,
+            }
+            ax.annotate(
+                name, at, moved.get(name, (8, 0)), textcoords="offset points", **side
+            )
         ax.set(xlabel="IDD to the reference (nats)", ylabel="ICV")
-    axes[0].set(title="Here, against photo crops", xlim=(0.29, 0.44), ylim=(-0.0005, 0.0125))
-    axes[1].set(title="Read off the paper, against ImageNet1K", xlim=(-0.04, 0.64), ylim=(-0.002, 0.034))
+    axes[0].set(
+        title="Here, against photo crops", xlim=(0.29, 0.44), ylim=(-0.0005, 0.0125)
+    )
+    axes[1].set(
+        title="Read off the paper, against ImageNet1K",
+        xlim=(-0.04, 0.64),
+        ylim=(-0.002, 0.034),
+    )
     return figure
 
 
-listed = [", ".join(f"{n} ({i:.2f}, {v:.4f})" for n, (i, v) in p.items()) for p in (here, paper)]
+listed = [
+    ", ".join(f"{n} ({i:.2f}, {v:.4f})" for n, (i, v) in p.items())
+    for p in (here, paper)
+]
 views.View(
     "Variation inside classes against distance from photographs",
-    f"Two scatter plots of ICV against IDD. Here: {listed[0]}. Read off the paper: {listed[1]}.",
+    f"Two scatter plots of ICV against IDD. Here: {listed[0]}. "
+    f"Read off the paper: {listed[1]}.",
     plane,
-    note="References and scales differ, and the left is a reconstruction: compare the order, not the values. "
-    f"The photo crops themselves lie outside on the left, at 0 and {here['photo crops'][1]:.3f}.",
+    note="References and scales differ, and the left is a reconstruction: "
+    "compare the order, not the values. The photo crops themselves lie outside, "
+    f"at 0 and {here['photo crops'][1]:.3f}.",
 )
 
 # %% [markdown]
@@ -417,7 +503,16 @@ views.View(
 # distances look at pixels this time. Try to find a kind for which one number moves and another does not.
 
 # %%
-KINDS = ["rotation", "colour_cast", "contrast", "inversion", "blur", "noise", "background", "concept_flip"]
+KINDS = [
+    "rotation",
+    "colour_cast",
+    "contrast",
+    "inversion",
+    "blur",
+    "noise",
+    "background",
+    "concept_flip",
+]
 size = profile.pick(smoke=40, teach=120, full=200)
 
 
@@ -427,12 +522,23 @@ def shifted(kind, severity, seed=0):
     rest = emoji["noto"].subset(a)
     moved = domains.shifts.apply(emoji["noto"].subset(b), kind, severity, seed=seed)
     apart = metrics.a_distance(rest.x, moved.x, seed=seed)
-    return rest, moved, dict(zip(NAMES, (metrics.mmd(rest.x, moved.x), apart, metrics.idd(rest.x, moved.x))))
+    return (
+        rest,
+        moved,
+        dict(
+            zip(
+                NAMES,
+                (metrics.mmd(rest.x, moved.x), apart, metrics.idd(rest.x, moved.x)),
+            )
+        ),
+    )
 
 
 def draw(kind="rotation", severity=0.5):
     rest, moved, found = shifted(kind, severity)
-    title = f"{kind} {severity:.2f}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    title = f"{kind} {severity:.2f}: " + ", ".join(
+        f"{name} {value:.3f}" for name, value in found.items()
+    )
     return views.samples(rest, moved, per_class=1, title=title)
 
 
@@ -442,10 +548,17 @@ views.knobs(draw, kind=KINDS, severity=(0.0, 1.0, 0.25))
 # The same as a still picture: which distance rises for which shift?
 
 # %%
-steps = profile.pick(smoke=(0, 1), teach=(0, 0.33, 0.67, 1), full=(0, 0.25, 0.5, 0.75, 1))
-start = [shifted("noise", 0, s)[2] for s in seeds]  # severity 0 is the same for every kind
+steps = profile.pick(
+    smoke=(0, 1), teach=(0, 0.33, 0.67, 1), full=(0, 0.25, 0.5, 0.75, 1)
+)
+start = [
+    shifted("noise", 0, s)[2] for s in seeds
+]  # severity 0 is the same for every kind
 ladder = {
-    kind: [start, *([shifted(kind, severity, s)[2] for s in seeds] for severity in steps[1:])]
+    kind: [
+        start,
+        *([shifted(kind, severity, s)[2] for s in seeds] for severity in steps[1:]),
+    ]
     for kind in KINDS
 }
 
@@ -453,7 +566,9 @@ ladder = {
 def rungs(kind, name):
     """Mean and standard deviation over seeds at each severity."""
     values = np.array([[found[name] for found in step] for step in ladder[kind]])
-    return values.mean(1), values.std(1, ddof=1) if len(seeds) > 1 else np.zeros(len(steps))
+    return values.mean(1), values.std(1, ddof=1) if len(seeds) > 1 else np.zeros(
+        len(steps)
+    )
 
 
 def ladders(narrow):
@@ -464,23 +579,37 @@ def ladders(narrow):
     for ax, name in zip(axes, NAMES):
         for k, kind in enumerate(KINDS):
             mean, spread = rungs(kind, name)
-            ax.errorbar(steps, mean, spread, color=CLASSES[k], marker=MARKERS[k].matplotlib, label=kind)
+            ax.errorbar(
+                steps,
+                mean,
+                spread,
+                color=CLASSES[k],
+                marker=MARKERS[k].matplotlib,
+                label=kind,
+            )
         ax.set(title=name, xlabel="severity")
     axes[0].legend(loc="upper left", fontsize=8.5)
     return figure
 
 
-ends = "; ".join(f"{k}: " + ", ".join(f"{n} {rungs(k, n)[0][-1]:.3f}" for n in NAMES) for k in KINDS)
+ends = "; ".join(
+    f"{k}: " + ", ".join(f"{n} {rungs(k, n)[0][-1]:.3f}" for n in NAMES) for k in KINDS
+)
 views.View(
     "Eight ladders of shift, three distances",
-    f"Three line charts of distance against severity, a line for each shift. At severity 1: {ends}.",
+    "Three line charts of distance against severity, a line for each shift. "
+    f"At severity 1: {ends}.",
     ladders,
-    note=f"noto, {size} pictures a side, pixels. Mean ± standard deviation over {len(seeds)} draws.",
+    note=f"noto, {size} pictures a side, pixels. "
+    f"Mean ± standard deviation over {len(seeds)} draws.",
 )
 
 # %%
 table = pd.DataFrame(
-    {n: {k: "{:.3f} ± {:.3f}".format(*(v[-1] for v in rungs(k, n))) for k in KINDS} for n in NAMES}
+    {
+        n: {k: "{:.3f} ± {:.3f}".format(*(v[-1] for v in rungs(k, n))) for k in KINDS}
+        for n in NAMES
+    }
 )
 table.rename_axis("severity 1")
 
@@ -494,9 +623,14 @@ table.rename_axis("severity 1")
 
 # %%
 assert rungs("rotation", "IDD")[0][-1] < 3 * rungs("rotation", "IDD")[0][0]
-assert rungs("noise", "MMD²")[0][-1] > 2 * rungs("noise", "MMD²")[0][len(steps) // 2 - 1]
+assert (
+    rungs("noise", "MMD²")[0][-1] > 2 * rungs("noise", "MMD²")[0][len(steps) // 2 - 1]
+)
 assert all(np.all(np.diff(rungs("inversion", name)[0]) > 0) for name in NAMES)
-assert all(np.allclose(rungs("concept_flip", name)[0], rungs("noise", name)[0][0]) for name in NAMES)
+assert all(
+    np.allclose(rungs("concept_flip", name)[0], rungs("noise", name)[0][0])
+    for name in NAMES
+)
 
 # %% [markdown]
 # ## Which one should you believe?
@@ -510,16 +644,26 @@ loss = np.zeros((len(seeds), 7, 7))
 for s in seeds:
     a, b = halves(s)
     for i, source in enumerate(styles):
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(C=0.01, max_iter=500)
+        )
         model.fit(features[source].x[a], features[source].y[a])
-        right = [model.score(features[target].x[b], features[target].y[b]) for target in styles]
+        right = [
+            model.score(features[target].x[b], features[target].y[b])
+            for target in styles
+        ]
         loss[s, i] = right[i] - np.array(right)
 both_ways = (loss + loss.transpose(0, 2, 1)) / 2
 follows = pd.DataFrame(
-    {n: [spearmanr(tables[n][s][upper], both_ways[s][upper])[0] for s in seeds] for n in NAMES}
+    {
+        n: [spearmanr(tables[n][s][upper], both_ways[s][upper])[0] for s in seeds]
+        for n in NAMES
+    }
 )
 assert follows["MMD²"].mean() > follows["IDD"].mean()
-follows.agg(["mean", "std"]).T.round(2).rename_axis("rank correlation with the loss of accuracy")
+follows.agg(["mean", "std"]).T.round(2).rename_axis(
+    "rank correlation with the loss of accuracy"
+)
 
 # %% [markdown]
 # MMD² and A-distance follow the loss better than IDD does. That is no contest: they read the very features that the
@@ -548,11 +692,20 @@ cases = {
 def row(xs, xt):
     test = metrics.mmd_test(xs, xt)
     apart = metrics.a_distance(xs, xt)
-    return {"MMD²": test.statistic, "p": test.pvalue, "A-distance": apart, "IDD": metrics.idd(xs, xt)}
+    return {
+        "MMD²": test.statistic,
+        "p": test.pvalue,
+        "A-distance": apart,
+        "IDD": metrics.idd(xs, xt),
+    }
 
 
 blind = pd.DataFrame({name: row(still, x) for name, x in cases.items()}).T
-assert blind["IDD"]["pixels shuffled"] == blind["IDD"]["a quarter turn"] == blind["IDD"]["nothing"]
+assert (
+    blind["IDD"]["pixels shuffled"]
+    == blind["IDD"]["a quarter turn"]
+    == blind["IDD"]["nothing"]
+)
 assert blind["p"]["pixels shuffled"] < 0.01 < blind["p"]["nothing"]
 blind.round(3)
 
@@ -567,10 +720,21 @@ blind.round(3)
 # hospital's marker on an X-ray. And once the value is near 2 it cannot grow: the ladder of noise again.
 
 # %%
-assert blind["A-distance"]["one corner pixel 1 % darker"] > 1.5 > blind["A-distance"]["nothing"]
-assert abs(blind["MMD²"]["one corner pixel 1 % darker"] - blind["MMD²"]["nothing"]) < 1e-4
+assert (
+    blind["A-distance"]["one corner pixel 1 % darker"]
+    > 1.5
+    > blind["A-distance"]["nothing"]
+)
+assert (
+    abs(blind["MMD²"]["one corner pixel 1 % darker"] - blind["MMD²"]["nothing"]) < 1e-4
+)
 saturated, its_mmd = rungs("noise", "A-distance")[0][1:], rungs("noise", "MMD²")[0][1:]
-print("A-distance on the ladder of noise:", saturated.round(2), "   MMD²:", its_mmd.round(3))
+print(
+    "A-distance on the ladder of noise:",
+    saturated.round(2),
+    "   MMD²:",
+    its_mmd.round(3),
+)
 
 # %% [markdown]
 # ### MMD² with a hopeless bandwidth
@@ -578,8 +742,13 @@ print("A-distance on the ladder of noise:", saturated.round(2), "   MMD²:", its
 # %%
 course.predict(
     "bandwidth",
-    "noto against emojione, with a bandwidth ten thousand times too small. What becomes of the unbiased MMD²?",
-    options=["it goes to 0", "it stays about the same", "it goes to its largest value, 2"],
+    "noto against emojione, with a bandwidth ten thousand times too small. "
+    "What becomes of the unbiased MMD²?",
+    options=[
+        "it goes to 0",
+        "it stays about the same",
+        "it goes to its largest value, 2",
+    ],
 )
 
 # %%
@@ -602,7 +771,8 @@ tiny, middle, huge = (float(sweep[i]["two styles: MMD²"]) for i in (0, 2, 4))
 course.reveal(
     "bandwidth",
     "it goes to 0" if tiny < middle / 100 else "it stays about the same",
-    because="Under so narrow a kernel no two points are alike, within a sample as little as across.",
+    because="Under so narrow a kernel no two points are alike, "
+    "within a sample as little as across.",
 )
 pd.DataFrame(sweep).set_index("bandwidth / median")
 
@@ -629,7 +799,9 @@ for s in seeds:
     a, b = halves(s)
     source, rest = features["noto"].subset(a), features["noto"].subset(b)
     moved = domains.shifts.concept_flip(rest, fraction=1.0, seed=s)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500)).fit(source.x, source.y)
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, max_iter=500)
+    ).fit(source.x, source.y)
     flipped.append(
         {
             "MMD² of features": metrics.mmd(source.x, moved.x),
