@@ -1,5 +1,7 @@
 """What a newcomer does: open the first chapter in JupyterLab, run it, move the slider, see the picture change."""
 
+import time
+
 import pytest
 
 from dakit import course
@@ -39,11 +41,11 @@ def test_start_here_runs_and_its_slider_moves_the_picture(tmp_path):
         slider.focus()
         for _ in range(5):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function(
-            "([img, before]) => img.src !== before",
-            arg=[picture.element_handle(), before],
-            timeout=60_000,
-        )
+        # The widget puts a new <img> in place of the old one, so look for it anew each time.
+        until = time.monotonic() + 60
+        while picture.get_attribute("src") == before and time.monotonic() < until:
+            page.wait_for_timeout(200)
+        assert picture.get_attribute("src") != before, "the picture did not follow the slider"
         assert slider.get_attribute("aria-valuenow") != stood
         assert picture.evaluate("img => img.complete && img.naturalWidth > 100")
         assert picture.get_attribute("alt")
