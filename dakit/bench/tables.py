@@ -63,7 +63,13 @@ def comparison_tables(comparison: Comparison, *, title: str) -> list[Table]:
     from rich import box
     from rich.table import Table
 
-    look = {"box": box.SIMPLE_HEAD, "pad_edge": False, "title_justify": "left", "caption_justify": "left"}
+    look = {
+        "box": box.SIMPLE_HEAD,
+        "pad_edge": False,
+        "collapse_padding": True,
+        "title_justify": "left",
+        "caption_justify": "left",
+    }
     accuracy = Table(title=title, caption=accuracy_caption(comparison), **look)
     shift = Table(caption=f"{shift_caption(comparison)} S: source, T: target.", **look)
     for table, columns in (

@@ -26,7 +26,7 @@ def shifted(seed=0, move=1.5, n=120):
 def comparison():
     return compare(
         lambda seed: make_task(*shifted(seed), seed=seed),
-        ["source_only", "dan"],
+        ["source_only", "dan", "oracle"],
         seeds=2,
         steps=40,
         progress=False,
@@ -59,7 +59,7 @@ def test_pvalue_of_several_seeds_is_the_largest(comparison):
 def test_same_call_same_numbers(comparison):
     again = compare(
         lambda seed: make_task(*shifted(seed), seed=seed),
-        ["source_only", "dan"],
+        ["source_only", "dan", "oracle"],
         seeds=2,
         steps=40,
         progress=False,
@@ -83,7 +83,7 @@ def test_methods_share_the_split_and_the_start(comparison):
 
 def test_table_and_rows_have_a_line_a_method(comparison):
     table = comparison.table()
-    assert list(table.index) == ["source_only", "dan"]
+    assert list(table.index) == ["source_only", "dan", "oracle"]
     assert table.loc["dan", "target_accuracy"] == comparison.accuracy("dan")["mean"]
     rows = accuracy_rows(comparison)
     mean, sd = comparison.accuracy("dan")["mean"], comparison.accuracy("dan")["sd"]
