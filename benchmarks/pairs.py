@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def main() -> None:
         options["steps"] = args.steps
     names = domains.load(args.set).names
     jobs = [(args.set, s, t, methods, args.seeds, options) for s, t in itertools.permutations(names, 2)]
-    with ProcessPoolExecutor(args.processes) as pool:
+    # forked children would inherit torch's thread pools in an undefined state
+    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
         rows = list(pool.map(one_pair, jobs))
     print(f"{args.set}: {len(rows)} ordered pairs, {args.seeds} seeds, settings {options}\n")
     print(markdown(rows, methods))
