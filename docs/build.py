@@ -25,8 +25,6 @@ def stage() -> None:
     )
     for page in (ROOT / "docs").glob("*.md"):
         shutil.copy(page, STAGE)
-    for name in ("conf.py", "mathml.py"):
-        shutil.copy(ROOT / "docs" / name, STAGE)
     shutil.copy(ROOT / "CHANGELOG.md", STAGE / "changelog.md")
     cards = [p for p in sorted((ROOT / "data").glob("*.md")) if p.name != "README.md"]
     for card in cards:
@@ -46,7 +44,7 @@ def main() -> int:
     profile = parser.parse_args().profile
     stage()
     env = dict(os.environ, DAKIT_PROFILE=profile)
-    command = [
+    sphinx = [
         sys.executable,
         "-m",
         "sphinx",
@@ -55,10 +53,10 @@ def main() -> int:
         "-q",
         "-b",
         "html",
-        str(STAGE),
-        str(HTML),
+        "-c",
+        str(ROOT / "docs"),
     ]
-    done = subprocess.run(command, env=env, check=False)
+    done = subprocess.run([*sphinx, str(STAGE), str(HTML)], env=env, check=False)
     if done.returncode == 0:
         print(f"open {HTML.relative_to(ROOT)}/index.html")
     return done.returncode

@@ -38,6 +38,10 @@ class NonFiniteLoss(FloatingPointError):
         super().__init__(f"the loss term {term!r} became {value} at step {step}: {advice}{kept}")
         self.step, self.term, self.run = step, term, run
 
+    def __reduce__(self):
+        # To another process the words go without the run and its weights.
+        return FloatingPointError, (str(self),)
+
 
 class Loop:
     """One training in progress. ``run`` grows as :meth:`go` works.

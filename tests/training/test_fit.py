@@ -1,6 +1,7 @@
 """``fit``: what it reads, what it leaves alone, what it repeats, what it refuses."""
 
 import logging
+import pickle
 
 import numpy as np
 import pytest
@@ -241,6 +242,11 @@ class _Breaks(Method):
         self.calls += 1
         label = nn.functional.cross_entropy(self.logits(source.x), source.y)
         return {"label": label, "bad": label * (float("nan") if self.calls == self.at else 0.0)}
+
+
+def test_a_non_finite_loss_crosses_a_process_border_in_words():
+    error = NonFiniteLoss(3, "label", float("nan"), run=None, kept="")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_term_and_the_last_checkpoint_stays_good(tmp_path):
