@@ -17,7 +17,7 @@
 # | | |
 # | --- | --- |
 # | Time | 10 minutes to read, about 1 minute to run on 2 CPU cores |
-# | Memory | 0.9 GB |
+# | Memory | 0.8 GB |
 # | Needs | a little Python, and an idea of what training a classifier means |
 # | Data | emoji in several drawing styles (MIT, Apache-2.0 and CC-BY-4.0, see the card below) |
 #
