@@ -84,7 +84,10 @@ def source(obj: Any, *, docstring: bool = True) -> Source:
 
 def highlight(code: str) -> str:
     """``code`` as escaped HTML, coloured where Pygments is there; nothing in it is ever interpreted."""
-    frame = "background:#f7f7f7;color:#1a1a1a;padding:.6em .8em;border-radius:4px;overflow-x:auto;line-height:1.35"
+    frame = (
+        "background:#f7f7f7;color:#1a1a1a;padding:.6em .8em;border-radius:4px;"
+        "overflow-x:auto;white-space:pre;line-height:1.35"
+    )
     try:
         from pygments import highlight as colour
         from pygments.formatters import HtmlFormatter

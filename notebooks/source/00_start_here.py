@@ -227,7 +227,8 @@ course.reveal(
 
 # %% [markdown]
 # So the middles of the two clouds have come together (look at MMD² in the table), yet there are still directions in
-# which the styles differ. A map in two dimensions cannot show that. **Measure, then look, never the other way round.**
+# which the styles differ. A map in two dimensions cannot show that. **Measure, then look, never the other way
+# round.**
 #
 # Third, the training itself. `health` reads no target labels; it is what you would have at work.
 
