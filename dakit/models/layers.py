@@ -1,4 +1,4 @@
-"""Layers that no backbone owns: gradient reversal and input standardisation."""
+"""Layers that no backbone owns: gradient reversal, input standardisation, group normalisation."""
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,19 @@ ACTIVATIONS = {
     "gelu": nn.GELU,
     "leaky_relu": nn.LeakyReLU,
 }
+
+
+class GroupNorm(nn.GroupNorm):
+    """``nn.GroupNorm``, computed in the memory layout in which it is fast on a CPU.
+
+    On maps with the channels last, torch's kernel takes up to ten times as long as on contiguous ones, more than the
+    convolutions around it; two copies cost far less. The output has the layout of the input.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.is_contiguous():
+            return super().forward(x)
+        return super().forward(x.contiguous()).contiguous(memory_format=torch.channels_last)
 
 
 def activation(name: str) -> nn.Module:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dakit.models.layers import Standardise
+from dakit.models.layers import GroupNorm, Standardise
 
 
 class LeNet(nn.Module):
@@ -46,7 +46,7 @@ class LeNet(nn.Module):
                 f"lenet needs pictures (channels, height, width) of at least 8 pixels, got {tuple(shape)}"
             )
         channels, height, breadth = shape
-        norms = {"none": nn.Identity, "group": lambda c: nn.GroupNorm(_groups(c), c), "batch": nn.BatchNorm2d}
+        norms = {"none": nn.Identity, "group": lambda c: GroupNorm(_groups(c), c), "batch": nn.BatchNorm2d}
         if norm not in norms:
             raise ValueError(f"unknown norm {norm!r} for lenet; choose one of {', '.join(norms)}")
         second = width * 3 // 2

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from dakit.models.layers import GradientReversal, Standardise, activation, gradient_reversal
+from dakit.models.layers import GradientReversal, GroupNorm, Standardise, activation, gradient_reversal
 
 
 @pytest.mark.parametrize("lambda_", [0.0, 0.5, 2.0])
@@ -65,6 +65,18 @@ def test_standardise_works_on_channels_and_is_not_among_the_weights():
     assert layer(x)[0, 0].unique().tolist() == [3.0]
     assert layer(x)[0, 1].unique().tolist() == [1.0]
     assert not nn.Sequential(layer).state_dict()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_group_norm_is_that_of_torch_in_every_layout(layout):
+    x = torch.randn(4, 6, 5, 5).to(memory_format=layout).requires_grad_()
+    ours, reference = GroupNorm(3, 6), nn.GroupNorm(3, 6)
+    y, expected = ours(x), reference(x)
+    torch.testing.assert_close(y, expected)
+    assert y.is_contiguous(memory_format=layout)
+    weight = torch.randn(4, 6, 5, 5)
+    got, wanted = (torch.autograd.grad((out * weight).sum(), x)[0] for out in (y, expected))
+    torch.testing.assert_close(got, wanted)
 
 
 def test_unknown_activation_is_named():
