@@ -23,8 +23,8 @@ METHODS = ("source_only", "dann", "dan", "deep_coral", "oracle")
 SHOWN = "dan"  # drawn beside source_only on the page; fixed here, not chosen by its result
 
 # Training settings by set, the same for every method and every pair of the set. Learning rate and normalisation were
-# chosen by benchmarks/settings.py: least A-distance at equal source accuracy, no target labels. On emoji_features a rate
-# of 0.05 is out, since trainings on some of its pairs diverge.
+# chosen by benchmarks/settings.py: least A-distance at equal source accuracy, no target labels. On emoji_features a
+# rate of 0.05 is out, since trainings on some of its pairs diverge.
 SETTINGS: dict[str, dict[str, Any]] = {
     "emoji": {"steps": 800, "augment": "shift+flip+rotate+zoom"},
     "emoji_features": {"steps": 1000, "lr": 0.01},
