@@ -127,7 +127,8 @@ def _without_docstring(text: str) -> str:
         return text
     said = holder.body[0]
     lines = text.splitlines(keepends=True)
-    return "".join(lines[: said.lineno - 1] + lines[said.end_lineno :]).lstrip("\n")
+    after = "".join(lines[said.end_lineno :]).lstrip("\n")
+    return "".join(lines[: said.lineno - 1]) + after
 
 
 def _place(path: str | None, first: int, count: int, whole: bool) -> str:

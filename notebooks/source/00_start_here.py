@@ -19,7 +19,7 @@
 # | Time | 10 minutes to read, about 1 minute to run on 2 CPU cores |
 # | Memory | 0.8 GB |
 # | Needs | a little Python, and an idea of what training a classifier means |
-# | Data | emoji in several drawing styles (MIT, Apache-2.0 and CC-BY-4.0, see the card below) |
+# | Data | emoji in several drawing styles (MIT, Apache-2.0 and CC-BY-4.0, see `data/emoji.md`) |
 #
 # Load, look, measure, adapt, believe: the five steps of every chapter, once in small. Run the cells in order with
 # Shift+Enter.
@@ -210,7 +210,7 @@ print("seed by seed:", [round(g, 3) for g in gain["per_seed"]])
 # look at the list: for some seeds it is nearly nothing.
 
 # %% [markdown]
-# Second, the map. It shows the two domains on top of each other. Does a fresh classifier agree?
+# Second, the map. It shows the two domains mixed. Does a fresh classifier agree that they are?
 
 # %%
 apart = {name: result.shift(name)["a_distance"] for name in names}
