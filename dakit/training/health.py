@@ -223,8 +223,9 @@ def _discriminator(run: "Run", looked: list[dict]) -> Finding | None:
             "more units or a higher lr"
         )
         return Finding("discriminator", "alarm", text)
+    fresh = "is near chance too" if distance < 0.4 else "tells the domains apart somewhat better"
     text = (
-        f"the discriminator is at chance ({last:.2f}) and so is a fresh one (A-distance {distance:.2f} of 2)"
+        f"the discriminator is at chance ({last:.2f}); a fresh one {fresh} (A-distance {distance:.2f} of 2)"
     )
     return Finding("discriminator", "fine", text)
 
