@@ -6,8 +6,6 @@ input is one sentence on stderr and exit code 2.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 import warnings
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from dakit import terminal
 
 # Some versions of typer carry click inside, others import it: the base of its errors is found from typer's own name.
 ClickException = typer.BadParameter.__mro__[2]
@@ -44,7 +44,7 @@ def main() -> None:
         code = status if isinstance(status, int) else 0
     except ClickException as error:
         # without a command the help has been printed already, and there is nothing to add
-        code = 2 if type(error).__name__ == "NoArgsIsHelpError" else _fail(_usage(error))
+        code = 2 if type(error).__name__ == "NoArgsIsHelpError" else terminal.fail(terminal.usage(error))
     except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         code = 130
@@ -52,65 +52,11 @@ def main() -> None:
         # the reader of our output has left, as `| head` does: nothing to complain about
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+    except (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError) as error:
         if os.environ.get("DAKIT_DEBUG"):
             raise
-        code = _fail(_sentence(error))
+        code = terminal.fail(terminal.sentence(error))
     sys.exit(code)
-
-
-def _fail(sentence: str) -> int:
-    print(f"dakit: {sentence}", file=sys.stderr)
-    return 2
-
-
-def _usage(error: Exception) -> str:
-    """A usage error in one sentence; what is missing is named as one types it."""
-    text, param = " ".join(error.format_message().split()), getattr(error, "param", None)
-    if type(error).__name__ == "MissingParameter" and param is not None:
-        return f"missing {' or '.join(o for o in param.opts if o.startswith('-')) or param.metavar or param.name}"
-    return text
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(str(text).split()) or type(error).__name__
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    """Write JSON that every parser takes: NaN and infinity become null."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-def _console(stderr: bool = False):
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False)
-
-
-def _say(message: str, quiet: bool = False) -> None:
-    if not quiet:
-        _console(stderr=True).print(message)
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    if value is None or math.isnan(value):
-        return "–"
-    if value != 0 and abs(value) < 10**-digits:
-        return f"{value:.1e}"
-    return f"{value:.{digits}f}"
 
 
 @app.callback()
@@ -131,11 +77,11 @@ def demo(
     """Watch a real domain gap open and close: emoji styles and handwritten digits, five methods, three seeds."""
     from dakit.bench.demo import run_demo
 
-    result = run_demo(out, seeds=seeds, quick=quick, console=_console(stderr=True))
+    result = run_demo(out, seeds=seeds, quick=quick, console=terminal.console(stderr=True))
     if as_json:
-        _print_json(result.as_dict())
+        terminal.print_json(result.as_dict())
         return
-    console = _console()
+    console = terminal.console()
     console.print(*result.rich_tables())
     console.print(f"[bold]Open {result.page}[/bold] in a browser to see the features move.", soft_wrap=True)
 
@@ -166,10 +112,10 @@ def shift(
 
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(shift_page(source, target, measured), encoding="utf-8")
-        _say(f"wrote {html}", quiet=as_json)
+        terminal.say(f"wrote {html}", quiet=as_json)
     if as_json:
         sides = {side: _describe(d) for side, d in (("source", source), ("target", target))}
-        _print_json({**sides, "metrics": measured, "seed": seed})
+        terminal.print_json({**sides, "metrics": measured, "seed": seed})
         return
     from rich.table import Table
 
@@ -180,8 +126,8 @@ def shift(
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in measured.items():
-        table.add_row(name, _number(value, 4))
-    _console().print(table)
+        table.add_row(name, terminal.number(value, 4))
+    terminal.console().print(table)
 
 
 def _describe(domain: Any) -> dict[str, Any]:
@@ -227,7 +173,7 @@ def adapt(
         label_column=label_column,
         paired=paired,
         out=out,
-        say=lambda message: _say(message, quiet=as_json),
+        say=lambda message: terminal.say(message, quiet=as_json),
         steps=steps,
         batch_size=batch_size,
         lr=lr,
@@ -236,9 +182,9 @@ def adapt(
         progress=not as_json and sys.stderr.isatty(),
     )
     if as_json:
-        _print_json(result.as_dict())
+        terminal.print_json(result.as_dict())
         return
-    console = _console()
+    console = terminal.console()
     console.print(*result.rich_tables())
     console.print(f"Runs, results and page are in {result.out}", soft_wrap=True)
 
@@ -252,9 +198,9 @@ def list_methods(as_json: Json = False) -> None:
     for row in rows.values():
         row.pop("name")
     if as_json:
-        _print_json({"methods": rows})
+        terminal.print_json({"methods": rows})
         return
-    console = _console()
+    console = terminal.console()
     for name, row in rows.items():
         console.print(f"[bold]{name}[/bold]  {row['summary']}")
         for key in ("setting", "assumption", "paper"):
@@ -279,7 +225,7 @@ def list_domains(as_json: Json = False) -> None:
             "shape": list(next(iter(loaded.values())).shape),
         }
     if as_json:
-        _print_json({"sets": rows})
+        terminal.print_json({"sets": rows})
         return
     from rich.table import Table
 
@@ -294,7 +240,7 @@ def list_domains(as_json: Json = False) -> None:
             ", ".join(row["classes"]),
             str(tuple(row["shape"])),
         )
-    _console().print(table)
+    terminal.console().print(table)
 
 
 @app.command()
@@ -304,7 +250,7 @@ def doctor(as_json: Json = False) -> None:
 
     found = examine()
     if as_json:
-        _print_json(found)
+        terminal.print_json(found)
     else:
         from rich.table import Table
 
@@ -317,9 +263,9 @@ def doctor(as_json: Json = False) -> None:
         )
         table.add_row("packages", ", ".join(f"{k} {v}" for k, v in found["packages"].items() if v))
         table.add_row("optional", ", ".join(f"{k} {v or '–'}" for k, v in found["optional"].items()))
-        _console().print(table)
+        terminal.console().print(table)
         for problem in found["problems"]:
-            _console().print(f"[bold]problem:[/bold] {problem}")
+            terminal.console().print(f"[bold]problem:[/bold] {problem}")
     if found["problems"]:
         raise typer.Exit(1)
 
@@ -331,9 +277,11 @@ def chapters_list(as_json: Json = False) -> None:
 
     rows = course.list_chapters()
     if as_json:
-        _print_json({"chapters": [r.as_dict() for r in rows]})
+        terminal.print_json({"chapters": [r.as_dict() for r in rows]})
         return
-    _print_rows("Chapters", {r.name: {"title": r.title, "promise": r.promise, "time": r.time} for r in rows})
+    terminal.print_rows(
+        "Chapters", {r.name: {"title": r.title, "promise": r.promise, "time": r.time} for r in rows}
+    )
 
 
 @chapters.command("build")
@@ -347,7 +295,7 @@ def chapters_build(
     for path in changed:
         print(path)
     if check and changed:
-        _say(f"{len(changed)} notebook(s) differ from their source: run make chapters")
+        terminal.say(f"{len(changed)} notebook(s) differ from their source: run make chapters")
         raise typer.Exit(1)
 
 
@@ -364,21 +312,8 @@ def chapters_run(
 
     rows = course.run_chapters(names, profile)
     if as_json:
-        _print_json({"profile": profile, "chapters": [r.as_dict() for r in rows]})
+        terminal.print_json({"profile": profile, "chapters": [r.as_dict() for r in rows]})
     else:
-        _print_rows(f"Chapters, profile {profile}", {r.name: r.as_dict() for r in rows})
+        terminal.print_rows(f"Chapters, profile {profile}", {r.name: r.as_dict() for r in rows})
     if any(not r.ok for r in rows):
         raise typer.Exit(1)
-
-
-def _print_rows(title: str, rows: dict[str, dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    table = Table(title=title)
-    table.add_column("name", style="bold", no_wrap=True)
-    columns = list(next(iter(rows.values()), {}))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for name, row in rows.items():
-        table.add_row(name, *(str(row[c]) for c in columns))
-    _console().print(table)

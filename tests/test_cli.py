@@ -323,6 +323,20 @@ def test_bad_hyperparameter(dakit, files):
     assert "lambda_" in one_sentence(*dakit(*base, "--param", "lamda=1"))
 
 
+def test_diverging_training_says_where(dakit, files):
+    base = (
+        "adapt",
+        "--source",
+        files / "near.npz",
+        "--target",
+        files / "far.npz",
+        "--out",
+        files / "o",
+        *ADAPT,
+    )
+    assert "lower lr" in one_sentence(*dakit(*base, "--lr", "1e12"))
+
+
 # -- the other commands --------------------------------------------------------------------------------------
 
 
