@@ -12,12 +12,14 @@ from dakit.metrics.icv_idd import icv, idd
 from dakit.metrics.kernels import median_heuristic
 from dakit.metrics.mmd import mmd
 from dakit.metrics.moments import coral_distance, frechet_distance
+from dakit.metrics.results import Estimate, TwoSampleTest
 from dakit.metrics.summary import shift_numbers
-from dakit.metrics.two_sample import MMDTest, mmd_test
+from dakit.metrics.two_sample import mmd_test
 
 __all__ = [
     "ADistance",
-    "MMDTest",
+    "Estimate",
+    "TwoSampleTest",
     "a_distance",
     "a_distance_estimate",
     "coral_distance",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from threading import local
 from typing import Any
 
@@ -13,30 +12,9 @@ from torch import Tensor
 
 from dakit.metrics.kernels import CallablePairs, KernelName, RadialPairs, pairs_of
 from dakit.metrics.pairwise import blocks, over_blocks, tile_size
+from dakit.metrics.permutation import permute
+from dakit.metrics.results import TwoSampleTest
 from dakit.metrics.samples import as_pair
-
-# Draws this close to the observed value, in null standard deviations, count as ties: rounding in float32 moves a
-# draw by about half as much, and a tie must not be decided by rounding. Counting one more only makes p larger.
-TIE = 1e-4
-
-
-@dataclass(frozen=True)
-class MMDTest:
-    """What a permutation test found.
-
-    Attributes
-    ----------
-    statistic : float
-        The unbiased MMD² of the two samples.
-    pvalue : float in [1/(1 + permutations), 1]
-        ``(1 + number of draws at least as large) / (1 + permutations)``.
-    null : array of shape (permutations,), float64
-        The statistic under random relabellings of the pooled sample.
-    """
-
-    statistic: float
-    pvalue: float
-    null: np.ndarray = field(repr=False)
 
 
 def mmd_test(
@@ -47,7 +25,8 @@ def mmd_test(
     seed: int = 0,
     bandwidths: float | Sequence[float] | None = None,
     kernel: KernelName = "rbf",
-) -> MMDTest:
+    stop_after: int | None = None,
+) -> TwoSampleTest:
     """Permutation test of "both samples come from one distribution" with the unbiased MMD².
 
     Under that hypothesis every assignment of the pooled points to the two samples is equally likely, and the p-value
@@ -65,10 +44,12 @@ def mmd_test(
     bandwidths, kernel
         As for :func:`~dakit.metrics.mmd`. A kernel chosen to suit the split into these two samples voids the test;
         the median heuristic is all right, for it looks at the pooled sample.
+    stop_after : int, optional
+        Stop once this many draws have reached the statistic, as :func:`~dakit.metrics.permutation.permute` explains.
 
     Returns
     -------
-    MMDTest
+    TwoSampleTest
         With ``statistic`` (equal to ``mmd(xs, xt)`` up to rounding), ``pvalue`` and ``null``.
 
     Raises
@@ -95,26 +76,20 @@ def mmd_test(
     0.004975124378109453
     """
     xs, xt = as_pair(xs, xt)
-    if permutations < 1:
-        raise ValueError(f"permutations must be at least 1, got {permutations}")
     pairs = pairs_of(xs, xt, kernel, bandwidths)
-    labels = relabellings(len(xs), len(xt), permutations, seed)
-    statistic, null = unbiased_under(pairs, len(xs), labels)
-    reached = int(np.count_nonzero(null >= statistic - TIE * null.std()))
-    return MMDTest(statistic, (1 + reached) / (1 + permutations), null)
+    return permute(
+        lambda labels: unbiased_under(pairs, len(xs), labels),
+        len(xs),
+        len(xt),
+        permutations=permutations,
+        seed=seed,
+        stop_after=stop_after,
+        method="permutation test of MMD²",
+    )
 
 
-def relabellings(n: int, m: int, permutations: int, seed: int) -> Tensor:
-    """Random assignments of n + m pooled points: (n + m, permutations), uint8, 1 for the n source points."""
-    rng = np.random.default_rng(seed)
-    labels = np.zeros((permutations, n + m), dtype=np.uint8)
-    for row in labels:
-        row[rng.choice(n + m, n, replace=False, shuffle=False)] = 1
-    return torch.from_numpy(np.ascontiguousarray(labels.T))
-
-
-def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -> tuple[float, np.ndarray]:
-    """The U-statistic of the first ``n`` points against the rest, and under every column of ``labels``.
+def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -> np.ndarray:
+    """The U-statistic of the points labelled 1 against the rest, for every column of ``labels``.
 
     Parameters
     ----------
@@ -129,11 +104,10 @@ def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -
     cuts = blocks(n, m, tile=tile)
     side = min(tile, total)
     labels = labels.to(pairs.device)
-    # z'Kz and z'K1 of each relabelling, and the observed sums within the first sample, across and within the second;
-    # every block of rows has a place of its own.
+    # z'Kz and z'K1 of each relabelling, and the sums of K over the rows; every block has a place of its own.
     zkz = torch.zeros(len(cuts), draws, dtype=torch.float64, device=pairs.device)
     zk1 = torch.zeros_like(zkz)
-    observed = torch.zeros(len(cuts), 3, dtype=torch.float64, device=pairs.device)
+    all_pairs = torch.zeros(len(cuts), dtype=torch.float64, device=pairs.device)
 
     # A constant added to the kernel changes no U-statistic. Without the bulk of the kernel's mean the sums below are
     # small, and float32 keeps the draws exact to 5e-5 instead of 1.5e-3 null standard deviations.
@@ -155,8 +129,7 @@ def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -
             if same:
                 values.fill_diagonal_(0)
             of_row = values.sum(1, keepdim=True)
-            group = (cuts[i].start >= n) + (cuts[j].start >= n)
-            observed[i, group] += of_row.sum(dtype=torch.float64) * (1 if same or group == 1 else 2)
+            all_pairs[i] += of_row.sum(dtype=torch.float64) * (1 if same else 2)
             zj = zi if same else labels[cuts[j]].to(pairs.dtype)
             kz = torch.mm(values, zj, out=scratch.kz[: len(zi)])
             if not same:  # the tile below the diagonal: its z'K1 is 1'K z of this one
@@ -166,10 +139,7 @@ def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -
 
     over_blocks(visit, len(cuts), pairs.device, pairs=total**2 // 2)
 
-    def statistic(sxx, sxy, syy):
-        return sxx / (n * (n - 1)) + syy / (m * (m - 1)) - 2 * sxy / (n * m)
-
-    oxx, oxy, oyy = observed.sum(0).tolist()
     sxx, zk1 = zkz.sum(0).cpu().numpy(), zk1.sum(0).cpu().numpy()
     sxy = zk1 - sxx
-    return statistic(oxx, oxy, oyy), statistic(sxx, sxy, oxx + 2 * oxy + oyy - sxx - 2 * sxy)
+    syy = float(all_pairs.sum()) - sxx - 2 * sxy
+    return sxx / (n * (n - 1)) + syy / (m * (m - 1)) - 2 * sxy / (n * m)

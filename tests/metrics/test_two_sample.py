@@ -8,7 +8,7 @@ import torch
 from scipy.stats import binom, kstest
 
 from dakit.metrics import median_heuristic, mmd, mmd_test
-from dakit.metrics.two_sample import relabellings
+from dakit.metrics.permutation import relabellings
 from tests.metrics.reference import mmd_by_loops
 
 FIVE = [2.0, 4.0, 8.0, 16.0, 32.0]
@@ -43,7 +43,7 @@ def test_null_against_loops(n, m, kernel):
     xs, xt = samples(n, m, shift=0.5)
     pooled = np.concatenate([xs, xt])
     result = mmd_test(xs, xt, bandwidths=[1.0, 4.0], kernel=kernel, permutations=12, seed=3)
-    labels = relabellings(n, m, 12, seed=3).numpy().astype(bool)
+    labels = relabellings(n, m, 12, np.random.default_rng(3)).numpy().astype(bool)
     assert (labels.sum(0) == n).all()
     expected = [mmd_by_loops(pooled[z], pooled[~z], [1.0, 4.0], shape=kernel) for z in labels.T]
     np.testing.assert_allclose(result.null, expected, rtol=1e-10, atol=1e-12)
@@ -53,7 +53,7 @@ def test_null_over_several_tiles():
     xs, xt = samples(700, 560)
     pooled = np.concatenate([xs, xt])
     result = mmd_test(xs, xt, bandwidths=FIVE, permutations=6)
-    labels = relabellings(700, 560, 6, seed=0).numpy().astype(bool)
+    labels = relabellings(700, 560, 6, np.random.default_rng(0)).numpy().astype(bool)
     expected = [mmd(pooled[z], pooled[~z], bandwidths=FIVE) for z in labels.T]
     np.testing.assert_allclose(result.null, expected, rtol=1e-9, atol=1e-13)
     assert result.statistic == pytest.approx(mmd(xs, xt, bandwidths=FIVE), rel=1e-10)
