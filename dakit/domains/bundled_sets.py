@@ -39,6 +39,13 @@ _SETS: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
         "sentences of tweets, movie and product reviews and editorials as 128 features, negative or positive",
         {},
     ),
+    "penguins": (("penguins",), "4 body measures of 3 species of penguins, female or male", {}),
+    "vowel": (("vowel",), "9 log area parameters of speech, 15 speakers, 11 vowels", {}),
+    "watch": (
+        ("watch",),
+        "smartwatch accelerometer and gyroscope, 64 steps at 25 Hz, 10 subjects, 7 shoulder exercises",
+        {},
+    ),
 }
 
 
@@ -48,7 +55,7 @@ def bundled() -> dict[str, str]:
     Examples
     --------
     >>> list(bundled())
-    ['emoji', 'emoji_features', 'digits', 'sentiment']
+    ['emoji', 'emoji_features', 'digits', 'sentiment', 'penguins', 'vowel', 'watch']
     """
     return {name: line for name, (_, line, _) in _SETS.items()}
 
@@ -67,8 +74,8 @@ def load(name: str, **options: bool) -> DomainSet:
     Returns
     -------
     DomainSet
-        Images are float32 (n, channels, height, width) in [0, 1], features float32 (n, d). ``card`` holds the
-        cards of the files, with licences and attributions.
+        Images are float32 (n, channels, height, width) in [0, 1], features float32 (n, d), series float32
+        (n, channels, time). ``card`` holds the cards of the files, with licences and attributions.
 
     Raises
     ------

@@ -39,7 +39,7 @@ def arrays_of(name: str) -> dict[str, np.ndarray]:
 
 def test_every_expected_file_is_shipped():
     expected = {"digits", "emoji", "emoji_features", "mnist", "openmoji", "openmoji_features", "sentiment"}
-    assert expected <= set(NAMES)
+    assert expected | {"penguins", "vowel", "watch"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,7 +53,9 @@ def test_files_have_the_common_layout(name):
     arrays = arrays_of(name)
     n = len(arrays["x"])
     assert {"x", "y", "domain", "classes", "domains"} <= set(arrays)
-    assert arrays["x"].dtype == (np.uint8 if arrays["x"].ndim == 4 else np.float16)
+    exact = {"penguins", "vowel"}  # tables, whose values float16 would round
+    kept = np.float32 if name in exact else np.uint8 if arrays["x"].ndim == 4 else np.float16
+    assert arrays["x"].dtype == kept
     assert all(len(array) == n for key, array in arrays.items() if key not in ("classes", "domains"))
     assert set(np.unique(arrays["y"])) == set(range(len(arrays["classes"])))
     assert set(np.unique(arrays["domain"])) == set(range(len(arrays["domains"])))
@@ -228,6 +230,79 @@ def test_sentiment_is_balanced_and_its_labels_are_the_sign_of_the_rating():
         assert "text" not in domain.meta
 
 
+# -- penguins, vowel, watch -----------------------------------------------------------------------------------
+
+
+def test_penguins_are_the_complete_rows_of_the_table():
+    penguins = domains.load("penguins")
+    assert penguins.names == ("Adelie", "Chinstrap", "Gentoo")
+    assert penguins.classes == ("female", "male")
+    assert [d.counts() for d in penguins.values()] == [
+        {"female": 73, "male": 73},
+        {"female": 34, "male": 34},
+        {"female": 58, "male": 61},
+    ]
+    adelie = penguins["Adelie"]
+    assert adelie.kind == "flat" and adelie.classes[int(adelie.y[0])] == "male"
+    np.testing.assert_array_equal(adelie.x[0].numpy(), np.float32([39.1, 18.7, 181, 3750]))
+    assert set(adelie.meta["island"]) == {"Biscoe", "Dream", "Torgersen"}
+    assert all(set(d.meta["year"]) == {2007, 2008, 2009} for d in penguins.values())
+    for d in penguins.values():  # males are heavier in every species, Gentoos heavier than the others
+        assert float(d.x[d.y == 1, 3].mean()) > float(d.x[d.y == 0, 3].mean())
+    assert float(penguins["Gentoo"].x[:, 3].mean()) > float(adelie.x[:, 3].mean()) + 1000
+
+
+def test_vowel_has_six_segments_of_each_speaker_and_vowel():
+    vowel = domains.load("vowel")
+    assert vowel.names == tuple(f"speaker-{s:02d}" for s in range(15))
+    assert vowel.classes[:3] == ("heed", "hid", "head")
+    first = vowel["speaker-00"]
+    expected = [-3.639, -0.67, 1.779, -0.168, 1.627, -0.388, 0.529, -0.874, -0.814]
+    np.testing.assert_array_equal(first.x[0].numpy(), np.float32(expected))
+    for d in vowel.values():
+        assert d.kind == "flat" and d.shape == (9,)
+        assert d.counts() == dict.fromkeys(vowel.classes, 6)
+        pairs = set(zip(d.y.tolist(), d.meta["segment"].tolist()))
+        assert pairs == {(c, s) for c in range(11) for s in range(6)}
+
+
+def test_watch_holds_consecutive_windows_of_one_recording_a_subject_exercise_and_side():
+    watch = domains.load("watch")
+    assert watch.names == tuple(f"subject-{s:02d}" for s in range(1, 11)) and len(watch.classes) == 7
+    assert sum(len(d) for d in watch.values()) == 1833
+    seen = []
+    for d in watch.values():
+        assert d.kind == "series" and d.shape == (6, 64)
+        for recording in np.unique(d.meta["recording"]):
+            at = d.meta["recording"] == recording
+            assert len(set(d.y[at].tolist())) == len(set(d.meta["side"][at])) == 1
+            assert d.meta["window"][at].tolist() == list(range(at.sum()))
+            seen.append((d.name, int(d.y[at][0]), d.meta["side"][at][0]))
+        # Gravity is in the acceleration, and nothing in the rotation of an arm that returns.
+        gravity = d.x[:, :3].mean(2).norm(dim=1)
+        assert 0.8 < float(gravity.median()) < 1.2
+        assert float(d.x[:, 3:].mean(2).abs().median()) < 0.3
+    assert len(seen) == len(set(seen)) == 140
+
+
+def test_a_domain_of_series_is_shown_with_its_counts():
+    subject = domains.load("watch")["subject-03"]
+    assert repr(subject).startswith("Domain 'subject-03': 119 examples, series (6, 64), pendulum ")
+    page = subject._repr_html_()
+    assert "119 examples, series (6, 64), 7 classes" in page and "facts: side, recording, window" in page
+    assert "<img" not in page and "subject-10" in domains.load("watch")._repr_html_()
+
+
+def test_standardising_a_species_by_itself_undoes_most_of_its_shift():
+    from sklearn.linear_model import LogisticRegression
+
+    s, t = domains.load("penguins").pair("Adelie", "Gentoo")
+    mean, scale = s.x.mean(0), s.x.std(0)
+    model = LogisticRegression().fit((s.x - mean) / scale, s.y)
+    assert model.score((t.x - mean) / scale, t.y) < 0.6
+    assert model.score((t.x - t.x.mean(0)) / t.x.std(0), t.y) > 0.9
+
+
 # -- load -----------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +315,10 @@ def test_every_bundled_set_loads_and_has_a_line():
 
 def test_bundled_stays_callable_after_load():
     domains.load("digits")
-    assert list(domains.bundled()) == ["emoji", "emoji_features", "digits", "sentiment"]
+    assert list(domains.bundled()) == [
+        *("emoji", "emoji_features", "digits", "sentiment"),
+        *("penguins", "vowel", "watch"),
+    ]
 
 
 def test_an_unknown_set_is_answered_with_the_names():

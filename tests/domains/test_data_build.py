@@ -157,6 +157,58 @@ def test_mnist_loses_its_border_and_keeps_its_label(build):
     assert x.shape == (1, 16, 16) and (x == 200).all() and y.tolist() == [7]
 
 
+# -- build_penguins.py, build_vowel.py, build_watch.py ---------------------------------------------------------
+
+
+def test_penguins_with_gaps_are_left_out(build):
+    table = """species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year
+Gentoo,Biscoe,46.1,13.2,211,4500,female,2007
+Adelie,Dream,39.5,17.4,186,3800,male,2008
+Adelie,Dream,NA,NA,NA,NA,NA,2008
+Adelie,Dream,37.8,17.1,186,3300,NA,2007
+Adelie,Biscoe,36.2,17.2,187,3150,female,2009
+"""
+    arrays = build("build_penguins").arrays_of(table)
+    assert arrays["x"][:, 3].tolist() == [3800, 3150, 4500]
+    assert arrays["y"].tolist() == [1, 0, 0] and arrays["domain"].tolist() == [0, 0, 2]
+    assert arrays["meta_island"].tolist() == ["Dream", "Biscoe", "Biscoe"]
+    assert arrays["meta_year"].tolist() == [2008, 2009, 2007]
+
+
+def test_vowels_are_counted_by_speaker_and_word(build):
+    speaker = np.array(["1", "0", "0", "0", "1"])
+    label = np.array(["hid", "hud", "hid", "hud", "hid"])
+    arrays = build("build_vowel").arrays_of(speaker, np.arange(45.0).reshape(5, 9), label)
+    assert arrays["domain"].tolist() == [0, 0, 0, 1, 1]
+    assert arrays["classes"][arrays["y"]].tolist() == ["who'd", "heed", "who'd", "heed", "heed"]
+    assert arrays["meta_segment"].tolist() == [0, 0, 1, 0, 1]
+    assert arrays["x"][:, 0].tolist() == [9, 18, 27, 0, 36]
+    assert arrays["domains"].tolist() == ["speaker-00", "speaker-01"]
+
+
+def test_recordings_are_cut_without_overlap_and_halved_in_rate(build):
+    watch = build("build_watch")
+    recording = np.arange(300.0)[:, None] + 1000 * np.arange(6)
+    cut = watch.windows(recording)
+    assert cut.shape == (2, 6, 64)
+    np.testing.assert_array_equal(cut[0, 0], np.arange(64) * 2 + 0.5)
+    np.testing.assert_array_equal(cut[1, 5], np.arange(64) * 2 + 128.5 + 5000)
+    data = {
+        "X": [recording, recording[:130] / 2],
+        "y": np.array([3, 1]),
+        "side": np.array([1.0, 0.0]),
+        "subject": np.array([4, 4]),
+        "X_labels": watch.CHANNELS,
+        "y_labels": list(watch.EXERCISES),
+    }
+    arrays = watch.arrays_of(data)
+    assert arrays["y"].tolist() == [1, 3, 3] and arrays["domains"].tolist() == ["subject-04"]
+    assert arrays["meta_side"].tolist() == ["left", "right", "right"]
+    assert arrays["meta_recording"].tolist() == [0, 1, 1] and arrays["meta_window"].tolist() == [0, 0, 1]
+    with pytest.raises(ValueError, match="unexpected labels"):
+        watch.arrays_of({**data, "X_labels": watch.CHANNELS[::-1]})
+
+
 # -- build_emoji.py -------------------------------------------------------------------------------------------
 
 
