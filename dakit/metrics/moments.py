@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,9 +102,9 @@ def frechet_distance(xs: Any, xt: Any) -> float:
     """
     xs, xt = as_pair(xs, xt)
     between_means = float((xs.mean(0, dtype=torch.float64) - xt.mean(0, dtype=torch.float64)).square().sum())
-    a, b = _centred_root(xs), _centred_root(xt)
-    traces = float(torch.linalg.vector_norm(a) ** 2 + torch.linalg.vector_norm(b) ** 2)
-    return between_means + max(0.0, traces - 2 * _trace_of_root(a, b))
+    traces = _regular_traces(xs, xt) if min(len(xs), len(xt)) > xs.shape[1] else None
+    of_covariances, of_root = traces or _singular_traces(xs, xt)
+    return between_means + max(0.0, of_covariances - 2 * of_root)
 
 
 def _centred_root(x: Tensor) -> Tensor:
@@ -115,21 +117,51 @@ def _sum_of_squared_products(a: Tensor, b: Tensor) -> Tensor:
     return sum((a[at] @ b.T).square().sum() for at in blocks(len(a), tile=1024))
 
 
-def _trace_of_root(a: Tensor, b: Tensor) -> float:
-    """``tr (Cs^½ Ct Cs^½)^½`` for ``Cs = a'a`` and ``Ct = b'b``."""
-    d = a.shape[1]
-    if min(len(a), len(b)) > d:
-        cs, ct = a.T @ a, b.T @ b
-        root = _regular_root(cs)
-        if root is not None and _regular_root(ct) is not None:
-            return float(torch.linalg.eigvalsh(root.T @ ct @ root).clamp(min=0).sqrt().sum())
-    # Any root of a covariance will do, and R of A = QR is one with at most d rows.
-    a, b = (torch.linalg.qr(r, mode="r").R if len(r) > d else r for r in (a, b))
-    return float(torch.linalg.svdvals(a @ b.T).sum())
+def _regular_traces(xs: Tensor, xt: Tensor) -> tuple[float, float] | None:
+    """``tr(Cs + Ct)`` and ``tr (Cs^½ Ct Cs^½)^½``, or None where a covariance is singular or nearly so."""
+    from scipy.linalg import eigvalsh, lapack
+
+    cs, ct = _covariance(xs), _covariance(xt)
+    scales = [float(c.trace()) for c in (cs, ct)]
+    if not min(scales) > 0:
+        return None
+    # In units of their traces, for the product of two covariances of huge features could overflow.
+    cs, ct = cs / scales[0], ct / scales[1]
+    root, failed = lapack.dpotrf(cs, lower=True)
+    other, also_failed = lapack.dpotrf(ct, lower=True)
+    if failed or also_failed or _nearly_singular(root) or _nearly_singular(other):
+        return None
+    middle, _ = lapack.dsygst(ct, root, itype=2, lower=True)  # L' Ct L by half the arithmetic of two products
+    values = eigvalsh(middle, lower=True, check_finite=False)
+    return sum(scales), math.sqrt(scales[0]) * math.sqrt(scales[1]) * float(np.sqrt(values.clip(min=0)).sum())
 
 
-def _regular_root(covariance: Tensor) -> Tensor | None:
-    """The Cholesky factor, or None where the covariance is singular or nearly so."""
-    root, failed = torch.linalg.cholesky_ex(covariance)
+def _singular_traces(xs: Tensor, xt: Tensor) -> tuple[float, float]:
+    """The same two numbers from any roots of the covariances, which may be singular."""
+    a, b = _centred_root(xs), _centred_root(xt)
+    of_covariances = float(torch.linalg.vector_norm(a) ** 2 + torch.linalg.vector_norm(b) ** 2)
+    # R of A = QR is a root with at most d rows.
+    a, b = (torch.linalg.qr(r, mode="r").R if len(r) > r.shape[1] else r for r in (a, b))
+    return of_covariances, float(torch.linalg.svdvals(a @ b.T).sum())
+
+
+def _covariance(x: Tensor) -> np.ndarray:
+    """The lower triangle of the covariance, float64, in LAPACK's order."""
+    if x.device.type != "cpu":
+        root = _centred_root(x)
+        return (root.T @ root).cpu().numpy().T
+    from scipy.linalg.blas import dsyrk
+
+    x, mean = x.numpy(), x.mean(0, dtype=torch.float64).numpy()
+    covariance = np.zeros((x.shape[1], x.shape[1]), order="F")
+    # Blocks of rows: a float64 copy of the sample would cost more than its product where memory is fresh.
+    for at in blocks(len(x), tile=1024):
+        covariance = dsyrk(
+            1 / (len(x) - 1), (x[at] - mean).T, beta=1, c=covariance, lower=True, overwrite_c=True
+        )
+    return covariance
+
+
+def _nearly_singular(root: np.ndarray) -> bool:
     pivots = root.diagonal()
-    return None if failed or bool(pivots.min() <= 1e-6 * pivots.max()) else root
+    return bool(pivots.min() <= 1e-6 * pivots.max())

@@ -39,7 +39,10 @@ def test_coral_against_numpy(n, m, d):
     assert coral_distance(xs, xt) == pytest.approx(expected, rel=1e-10)
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(50, 40, 6), (200, 60, 12), (500, 500, 100)])
+@pytest.mark.parametrize(
+    ("n", "m", "d"),
+    [(50, 40, 6), (200, 60, 12), (500, 500, 100), (2500, 1025, 8)],  # the last in several blocks of rows
+)
 def test_frechet_against_scipy_and_pot(n, m, d):
     from ot.gaussian import bures_wasserstein_distance
 
@@ -102,6 +105,16 @@ def test_zero_on_itself_and_a_translation(d):
     shift = np.arange(d) / d
     assert coral_distance(xs, xs + shift) < 1e-14
     assert frechet_distance(xs, xs + shift) == pytest.approx((shift**2).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-80, 1e30, 1e139])
+def test_frechet_of_huge_and_tiny_features(scale):
+    # The product of two covariances of such features overflows or vanishes; in units of their traces it does not.
+    xs, xt = samples(50, 40, 4)
+    xs, xt = xs / np.abs(xs).max(), xt / np.abs(xt).max()
+    assert frechet_distance(scale * xs, scale * xt) == pytest.approx(
+        scale**2 * frechet_distance(xs, xt), rel=1e-12
+    )
 
 
 def test_dependent_features_do_not_blur_the_trace():
