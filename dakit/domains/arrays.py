@@ -27,6 +27,7 @@ def from_arrays(
     name: str = "domain",
     classes: Sequence[str] | None = None,
     meta: Mapping[str, Any] | None = None,
+    features: Sequence[str] = (),
 ) -> Domain:
     """A domain from arrays, tensors or lists.
 
@@ -44,6 +45,8 @@ def from_arrays(
         Class names in index order; without it, the sorted distinct labels.
     meta : mapping of str to array-like of shape (n,), optional
         Facts about each example.
+    features : sequence of str
+        Names of the features, or of the channels of series.
 
     Returns
     -------
@@ -54,7 +57,8 @@ def from_arrays(
     TypeError
         If ``x`` does not hold numbers.
     ValueError
-        If ``x`` is empty, ragged, has NaN or infinite values, or does not fit ``y``, ``classes`` or ``meta``.
+        If ``x`` is empty, ragged, has NaN or infinite values, or does not fit ``y``, ``classes``, ``meta`` or
+        ``features``.
 
     Examples
     --------
@@ -69,7 +73,7 @@ def from_arrays(
     if y is not None:
         labels, names = encode_labels(y, classes, name=name)
         index = torch.from_numpy(np.ascontiguousarray(labels)).to(inputs.device)
-    return Domain(name, inputs, index, names, meta or {})
+    return Domain(name, inputs, index, names, meta or {}, tuple(features))
 
 
 def as_inputs(x: Any, name: str = "domain") -> Tensor:
@@ -129,7 +133,8 @@ def from_npz(
     """A domain from a ``.npz`` archive; nothing in it is ever executed.
 
     The archive holds an array ``x`` and perhaps ``y`` (labels), ``classes`` (names that labels index),
-    columns ``meta_<key>``, and, if several domains share the file, ``domain`` (n,) indices into ``domains``.
+    ``features`` (their names), columns ``meta_<key>``, and, if several domains share the file, ``domain`` (n,)
+    indices into ``domains``.
 
     Parameters
     ----------
@@ -170,6 +175,7 @@ def from_npz(
     arrays = _read_npz(path, limit_gb, x, y)
     inputs, labels = arrays[x] if x in arrays else next(iter(arrays.values())), arrays.get(y)
     meta = {k.removeprefix("meta_"): v for k, v in arrays.items() if k.startswith("meta_")}
+    features = [str(f) for f in arrays["features"].tolist()] if "features" in arrays else ()
     if labels is not None and "classes" in arrays:
         stored = [str(c) for c in arrays["classes"].tolist()]
         labels = np.array(stored)[encode_labels(labels, stored, name=path.name)[0]]
@@ -189,9 +195,9 @@ def from_npz(
         meta = {k: v[rows] for k, v in meta.items()}
     called = name or domain or path.stem
     if labels is None:
-        return from_arrays(inputs, None, name=called, classes=classes, meta=meta)
+        return from_arrays(inputs, None, name=called, classes=classes, meta=meta, features=features)
     index, classes = encode_labels(labels, classes, name=called, by_name=True)
-    return from_arrays(inputs, index, name=called, classes=classes, meta=meta)
+    return from_arrays(inputs, index, name=called, classes=classes, meta=meta, features=features)
 
 
 def from_npy(
@@ -252,7 +258,8 @@ def _read_npz(path: Path, limit_gb: float, x: str, y: str) -> dict[str, np.ndarr
         shapes = _shapes_inside(path)
     if x not in shapes and len(shapes) != 1:
         raise ValueError(f"{path} has no array {x!r}; it holds {listed(list(shapes)) if shapes else 'none'}")
-    use = [k for k in shapes if k in (x, y, "classes", "domain", "domains") or k.startswith("meta_")]
+    known = (x, y, "classes", "domain", "domains", "features")
+    use = [k for k in shapes if k in known or k.startswith("meta_")]
     use = use if x in shapes else list(shapes)
     for key in use:
         shape = shapes[key]

@@ -32,12 +32,14 @@ class Domain:
         Names of the classes, in index order.
     meta : mapping of str to array of shape (n,)
         Facts about each example, for example ``concept`` or ``writer``. Never read by training.
+    features : tuple of str
+        Names of the features of flat examples, or of the channels of a series; empty where they have none.
 
     Raises
     ------
     ValueError
-        If the domain is empty, lengths disagree, labels fall outside ``classes``, or ``x`` has NaN or infinite
-        values.
+        If the domain is empty, lengths disagree, labels fall outside ``classes``, ``features`` has another
+        length than the examples, or ``x`` has NaN or infinite values.
     TypeError
         If ``x`` is not a floating-point tensor or ``y`` is not an integer tensor.
 
@@ -55,6 +57,7 @@ class Domain:
     y: Tensor | None = None
     classes: tuple[str, ...] = ()
     meta: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         x, y = self.x, self.y
@@ -75,6 +78,12 @@ class Domain:
             )
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         object.__setattr__(self, "meta", {str(k): np.asarray(v) for k, v in self.meta.items()})
+        object.__setattr__(self, "features", tuple(str(f) for f in self.features))
+        if self.features and (x.ndim > 3 or len(self.features) != x.shape[1]):
+            raise ValueError(
+                f"domain {self.name!r}: {len(self.features)} feature names do not fit examples of shape "
+                f"{tuple(x.shape[1:])}; give one for each feature, or channel of a series"
+            )
         if y is not None:
             if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
                 raise TypeError(

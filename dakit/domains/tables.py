@@ -203,7 +203,7 @@ def _from_table(
     called = name or path.stem
     facts = {c: table[c].to_numpy() for c in meta}
     if label_column is None:
-        return from_arrays(values, None, name=called, classes=classes, meta=facts)
+        return from_arrays(values, None, name=called, classes=classes, meta=facts, features=features)
     labels = table[label_column]
     missing = int(labels.isna().sum())
     if missing:
@@ -211,7 +211,7 @@ def _from_table(
             f"{path} has {missing} missing values in its label column {label_column!r}; drop those rows"
         )
     index, classes = encode_labels(np.asarray(labels.tolist()), classes, name=called, by_name=True)
-    return from_arrays(values, index, name=called, classes=classes, meta=facts)
+    return from_arrays(values, index, name=called, classes=classes, meta=facts, features=features)
 
 
 def _separator(path: Path) -> str:

@@ -283,3 +283,8 @@ def test_check_memory_by_hand():
     check_memory(1000, (1000, 1000), 4.0, "it", "less")  # exactly 4 GB
     with pytest.raises(ValueError, match=r"it takes 4\.0 GB .* choose less, or raise limit_gb"):
         check_memory(1001, (1000, 1000), 4.0, "it", "less")
+
+
+def test_feature_names_are_read_from_an_archive(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), features=np.array(["age", "spent"]))
+    assert from_npz(tmp_path / "a.npz").features == ("age", "spent")

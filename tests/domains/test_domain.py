@@ -214,3 +214,12 @@ def test_pair_without_concepts_is_the_two_domains():
     assert source is s["p"] and target is s["q"]
     with pytest.raises(ValueError, match="no concepts shared between domains"):
         s.pair("p", "q", paired=True)
+
+
+def test_feature_names_travel_and_must_fit():
+    d = Domain("toy", torch.zeros(4, 2), features=("age", "spent"))
+    assert d.subset([0, 1]).features == d.unlabeled().features == d.split()[0].features == ("age", "spent")
+    assert Domain("series", torch.zeros(4, 3, 9), features=("x", "y", "z")).features == ("x", "y", "z")
+    for x in (torch.zeros(4, 3), torch.zeros(4, 2, 8, 8)):
+        with pytest.raises(ValueError, match=r"2 feature names do not fit examples of shape"):
+            Domain("toy", x, features=("age", "spent"))

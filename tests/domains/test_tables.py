@@ -159,3 +159,8 @@ def test_markup_in_names_stays_text(tmp_path):
     pd.DataFrame({"p": [1.0, 2.0], "label": [name, "<b>"]}).to_csv(tmp_path / "a.csv", index=False)
     d = from_csv(tmp_path / "a.csv", name=name)
     assert name in d.classes and name not in d._repr_html_() and "&lt;b&gt;" in d._repr_html_()
+
+
+def test_the_columns_name_the_features(tmp_path):
+    (tmp_path / "shop.csv").write_text("age,label,spent\n31,stays,4.5\n45,leaves,0.5\n")
+    assert from_csv(tmp_path / "shop.csv").features == ("age", "spent")
