@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dakit.metrics.pairwise import PooledPoints
+from dakit.metrics.pairwise import Pairs
+from dakit.metrics.polynomial import Polynomial, PolynomialPairs
+from dakit.metrics.radial import RadialPairs
 from dakit.metrics.samples import as_pair
 
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Bandwidths of the default kernel, in units of the median heuristic (Long et al. 2015)."""
 
-KernelName = str | Callable[[Tensor, Tensor], Tensor]
+KernelName = str | Polynomial | Callable[[Tensor, Tensor], Tensor]
 
 
 def median_heuristic(xs: Any, xt: Any, *, max_points: int = 1000, seed: int = 0) -> float:
@@ -92,124 +93,15 @@ def _median(values: np.ndarray) -> float:
     return float((chosen[low] + chosen[high]) / 2)
 
 
-class RadialPairs:
-    """Pairs of pooled points under a mean of kernels of the distance: one shape, several bandwidths.
-
-    Parameters
-    ----------
-    xs, xt : Tensor of shape (n, d) and (m, d)
-    shape : {"rbf", "laplace", "imq"}
-        With D the squared distance and b a bandwidth: ``exp(-D/b)``, ``exp(-sqrt(D/b))``, ``1/sqrt(1 + D/b)``.
-    bandwidths : sequence of float
-        Scales of the squared distance.
-    """
-
-    def __init__(self, xs: Tensor, xt: Tensor, shape: str, bandwidths: Sequence[float]) -> None:
-        self.shape = shape
-        self.bandwidths = sorted(bandwidths, reverse=True)
-        # The widest kernel's exponent comes out of the product. exp2 in place of exp: three times as fast where the
-        # vendor's exp is not at home, and as fast when the result underflows, where exp can be 100 times slower.
-        unit = self.bandwidths[0] * (math.log(2.0) if shape == "rbf" else 1.0)
-        self.points = PooledPoints(xs, xt, unit, self.bandwidths[-1], roots=shape == "laplace")
-        self.dtype, self.device = self.points.rows.dtype, xs.device
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def buffers(self, side: int) -> tuple[Tensor, Tensor]:
-        """Room for tiles of at most ``side`` x ``side``."""
-        rows = self.points.rows
-        return rows.new_empty(side * side), rows.new_empty(side * side)
-
-    def left(self, at: slice) -> Tensor:
-        return self.points.left(at)
-
-    def _exponents(self, left: Tensor, at: slice, out: Tensor, diagonal: bool) -> Tensor:
-        tile = self.points.tile(left, at, out)
-        if diagonal:
-            tile.fill_diagonal_(-torch.inf)  # infinitely far: every kernel here is then exactly 0
-        return tile
-
-    def _doublings(self) -> list[int] | None:
-        """How often each bandwidth is halved to reach the next, or None where that is no whole number."""
-        steps = [math.log2(a / b) for a, b in pairwise(self.bandwidths)]
-        whole = [round(s) for s in steps]
-        return whole if all(abs(s - w) < 1e-12 for s, w in zip(steps, whole)) else None
-
-    def total(self, left: Tensor, at: slice, work: tuple[Tensor, Tensor], diagonal: bool) -> Tensor:
-        """Sum of the kernel over a tile, without its diagonal if ``diagonal``; a float64 scalar."""
-        tile = self._exponents(left, at, work[0], diagonal)
-        doublings = self._doublings() if self.shape == "rbf" else None
-        if doublings is None:
-            return _sum(self._mean(tile, work[1]))
-        # exp(-D/b) squared is the kernel of half the bandwidth: one exponential serves all of them.
-        tile.exp2_()
-        total = _sum(tile)
-        for times in doublings:
-            for _ in range(times):
-                tile.mul_(tile)
-            total += _sum(tile)
-        return total / len(self.bandwidths)
-
-    def values(self, left: Tensor, at: slice, work: tuple[Tensor, Tensor], diagonal: bool) -> Tensor:
-        """The kernel on a tile, its diagonal 0 if ``diagonal``. Overwrites ``work``."""
-        tile = self._exponents(left, at, work[0], diagonal)
-        doublings = self._doublings() if self.shape == "rbf" else None
-        if doublings is None:
-            return self._mean(tile, work[1])
-        mean = work[1][: tile.numel()].view_as(tile)
-        torch.exp2(tile, out=tile)
-        mean.copy_(tile)
-        for times in doublings:
-            for _ in range(times):
-                tile.mul_(tile)
-            mean.add_(tile)
-        return mean.div_(len(self.bandwidths))
-
-    def _mean(self, tile: Tensor, out: Tensor) -> Tensor:
-        """The mean over bandwidths of the kernel, each from the exponents anew. Overwrites ``tile``."""
-        mean = out[: tile.numel()].view_as(tile).zero_()
-        if self.shape == "laplace":
-            # sqrt(0) for coinciding points that rounding has moved past each other; log2(e) for exp2.
-            tile.neg_().clamp_(min=0).sqrt_().mul_(-math.log2(math.e))
-        scratch = torch.empty_like(tile)
-        for b in self.bandwidths:
-            ratio = self.bandwidths[0] / b
-            if self.shape == "imq":
-                torch.mul(tile, -ratio, out=scratch)
-                mean += scratch.clamp_(min=0).add_(1).rsqrt_()
-            else:
-                mean += torch.mul(
-                    tile, math.sqrt(ratio) if self.shape == "laplace" else ratio, out=scratch
-                ).exp2_()
-        return mean.div_(len(self.bandwidths))
-
-    def self_total(self, at: slice) -> float:
-        """Sum of k(x, x): every kernel here is 1 at distance 0."""
-        return float(at.stop - at.start)
-
-
-def _sum(tile: Tensor) -> Tensor:
-    """Sum of a tile in float64; row by row first, for the rounding of one float32 total would be felt in an MMD."""
-    return tile.sum(1).sum(dtype=torch.float64)
-
-
-class CallablePairs:
+class CallablePairs(Pairs):
     """Pairs of pooled points under a function of two blocks of points, (a, d) and (b, d), to a matrix (a, b)."""
 
     def __init__(self, xs: Tensor, xt: Tensor, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.function = function
         self.rows = torch.cat([xs, xt])
-        self.dtype, self.device = xs.dtype, xs.device
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def buffers(self, side: int) -> None:
         return None
-
-    def left(self, at: slice) -> Tensor:
-        return self.rows[at]
 
     def values(self, left: Tensor, at: slice, work: None, diagonal: bool) -> Tensor:
         right = self.rows[at]
@@ -222,9 +114,6 @@ class CallablePairs:
         tile = tile.detach().to(self.dtype).clone()  # the function may return something it still needs
         return tile.fill_diagonal_(0) if diagonal else tile
 
-    def total(self, left: Tensor, at: slice, work: None, diagonal: bool) -> Tensor:
-        return _sum(self.values(left, at, work, diagonal))
-
     def self_total(self, at: slice) -> float:
         cuts = [slice(k, min(k + 512, at.stop)) for k in range(at.start, at.stop, 512)]
         return float(
@@ -232,32 +121,47 @@ class CallablePairs:
         )
 
 
-def pairs_of(
-    xs: Tensor, xt: Tensor, kernel: KernelName, bandwidths: float | Sequence[float] | None
-) -> RadialPairs | CallablePairs:
+def pairs_of(xs: Tensor, xt: Tensor, kernel: KernelName, bandwidths: float | Sequence[float] | None) -> Pairs:
     """The pooled points under the kernel that a metric's arguments name, with bandwidths of the median heuristic.
 
     Raises
     ------
     ValueError
-        If the kernel is unknown, a bandwidth is not positive, or bandwidths are given to a function.
+        If the kernel is unknown, a bandwidth is not positive, or bandwidths are given to a kernel without.
     """
-    if callable(kernel):
+    if callable(kernel) or isinstance(kernel, Polynomial) or kernel == "poly":
         if bandwidths is not None:
             raise ValueError(
-                "bandwidths belong to the kernels 'rbf', 'laplace' and 'imq'; a function brings its own"
+                "bandwidths belong to the kernels 'rbf', 'laplace' and 'imq'; "
+                + ("a function brings its own" if callable(kernel) else "the polynomial kernel has none")
             )
-        return CallablePairs(xs, xt, kernel)
+        if callable(kernel):
+            return CallablePairs(xs, xt, kernel)
+        return PolynomialPairs(xs, xt, Polynomial() if kernel == "poly" else kernel)
+    return RadialPairs(xs, xt, kernel, radial_bandwidths(xs, xt, kernel, bandwidths))
+
+
+def radial_bandwidths(
+    xs: Tensor, xt: Tensor, kernel: KernelName, bandwidths: float | Sequence[float] | None
+) -> list[float]:
+    """The bandwidths given, or the default ones, for a kernel of the distance.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is none of these, or a bandwidth is not positive.
+    """
     if kernel not in ("rbf", "laplace", "imq"):
         raise ValueError(
-            f"kernel must be 'rbf', 'laplace', 'imq' or a function of two blocks of points, got {kernel!r}"
+            "kernel must be 'rbf', 'laplace', 'imq', 'poly', a Polynomial or a function of two blocks of points, "
+            f"got {kernel!r}"
         )
     if bandwidths is None:
         scale = median_heuristic(xs, xt)
-        return RadialPairs(xs, xt, kernel, [scale * r for r in MULTIPLES])
+        return [scale * r for r in MULTIPLES]
     given = [float(b) for b in np.ravel(np.asarray(bandwidths, dtype=np.float64))]
     if not given or not all(0 < b < math.inf for b in given):
         raise ValueError(
             f"bandwidths must be positive numbers, scales of the squared distance, got {bandwidths!r}"
         )
-    return RadialPairs(xs, xt, kernel, given)
+    return given

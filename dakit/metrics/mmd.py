@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from dakit.metrics.kernels import CallablePairs, KernelName, RadialPairs, pairs_of
-from dakit.metrics.pairwise import blocks, over_blocks, tile_size
+from dakit.metrics.kernels import KernelName, pairs_of
+from dakit.metrics.pairwise import Pairs, blocks, over_blocks, tile_size
 from dakit.metrics.samples import as_pair
 
 
@@ -80,7 +80,7 @@ def mmd(
     return max(0.0, sxx / n**2 + syy / m**2 - 2 * sxy / (n * m))
 
 
-def group_sums(pairs: RadialPairs | CallablePairs, n: int) -> tuple[float, float, float]:
+def group_sums(pairs: Pairs, n: int) -> tuple[float, float, float]:
     """Sums of the kernel over pairs of different points: within the first ``n``, within the rest, across.
 
     The sums within a group count both orders of a pair.

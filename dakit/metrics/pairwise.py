@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,6 +118,63 @@ def _product_rows(xs: Tensor, xt: Tensor, unit: float, dtype: torch.dtype) -> tu
             into[:, d] = norms
             furthest.append(norms.max())
     return rows, float(torch.stack(furthest).max())
+
+
+class Pairs:
+    """A symmetric function of two points, on tiles of the pooled sample. Subclasses say how a tile is made.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n + m, ...)
+        The pooled points, in the form that suits the product.
+    """
+
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.rows.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.rows.device
+
+    def buffers(self, side: int) -> Any:
+        """Room for tiles of at most ``side`` x ``side``, one set for each thread."""
+        return self.rows.new_empty(side * side), self.rows.new_empty(side * side)
+
+    def left(self, at: slice) -> Tensor:
+        """The points at ``at``, as the left factor of tiles."""
+        return self.rows[at]
+
+    def values(self, left: Tensor, at: slice, work: Any, diagonal: bool) -> Tensor:
+        """The tile of ``left`` against the points at ``at``, its diagonal 0 if ``diagonal``. Overwrites ``work``."""
+        raise NotImplementedError
+
+    def total(self, left: Tensor, at: slice, work: Any, diagonal: bool) -> Tensor | float:
+        """Sum of that tile, in float64."""
+        return sum_of(self.values(left, at, work, diagonal))
+
+    def less(
+        self, constant: float, left: Tensor, at: slice, work: Any, diagonal: bool
+    ) -> tuple[Tensor, Tensor]:
+        """That tile with ``constant`` taken from all but its diagonal, and its row sums."""
+        values = self.values(left, at, work, diagonal).sub_(constant)
+        if diagonal:
+            values.fill_diagonal_(0)
+        return values, values.sum(1)
+
+    def self_total(self, at: slice) -> float:
+        """Sum of the function over the pairs of a point with itself."""
+        raise NotImplementedError
+
+
+def sum_of(tile: Tensor) -> Tensor:
+    """Sum of a tile in float64; row by row first, for the rounding of one float32 total would be felt in an MMD."""
+    return tile.sum(1).sum(dtype=torch.float64)
 
 
 def over_blocks(visit: Callable[[int], None], count: int, device: torch.device, pairs: int) -> None:

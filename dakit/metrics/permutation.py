@@ -19,6 +19,9 @@ from dakit.metrics.results import TwoSampleTest
 # draw by about half as much, and a tie must not be decided by rounding. Counting one more only makes p larger.
 TIE = 1e-4
 BATCH = 50  # relabellings between two looks, where a test may stop early
+LABELS_AT_ONCE = (
+    50_000_000  # assignments x points, a byte each: bounds the memory; the kernel is made anew for each
+)
 
 
 def relabellings(n: int, m: int, permutations: int, rng: np.random.Generator) -> Tensor:
@@ -68,8 +71,8 @@ def permute(
     rng = np.random.default_rng(seed)
     own = torch.zeros(n + m, 1, dtype=torch.uint8)
     own[:n] = 1
-    batch = permutations if stop_after is None else min(BATCH, permutations)
-    values = evaluate(torch.cat([own, relabellings(n, m, batch, rng)], dim=1))
+    batch = BATCH if stop_after is not None else max(BATCH, LABELS_AT_ONCE // (n + m))
+    values = evaluate(torch.cat([own, relabellings(n, m, min(batch, permutations), rng)], dim=1))
     statistic, null = float(values[0]), np.asarray(values[1:], dtype=np.float64)
     while True:
         # Before the ties' width is known (a single draw), only equal values are ties.
@@ -80,5 +83,5 @@ def permute(
         left = permutations - len(null)
         if left == 0:
             return TwoSampleTest(statistic, (1 + len(reached)) / (1 + permutations), null, method)
-        more = evaluate(relabellings(n, m, min(BATCH, left), rng))
+        more = evaluate(relabellings(n, m, min(batch, left), rng))
         null = np.concatenate([null, np.asarray(more, dtype=np.float64)])

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dakit.metrics.kernels import CallablePairs, KernelName, RadialPairs, pairs_of
-from dakit.metrics.pairwise import blocks, over_blocks, tile_size
+from dakit.metrics.fused import loops
+from dakit.metrics.kernels import KernelName, pairs_of
+from dakit.metrics.pairwise import Pairs, blocks, over_blocks, tile_size
 from dakit.metrics.permutation import permute
 from dakit.metrics.results import TwoSampleTest
 from dakit.metrics.samples import as_pair
@@ -88,7 +89,7 @@ def mmd_test(
     )
 
 
-def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -> np.ndarray:
+def unbiased_under(pairs: Pairs, n: int, labels: Tensor) -> np.ndarray:
     """The U-statistic of the points labelled 1 against the rest, for every column of ``labels``.
 
     Parameters
@@ -115,6 +116,7 @@ def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -
     constant = float(pairs.total(pairs.left(cuts[0]), cuts[0], pairs.buffers(side), True)) / (
         corner * (corner - 1)
     )
+    compiled = loops(pairs.dtype, pairs.device, pairs=total**2 // 2)
     scratch = local()  # buffers of each thread
 
     def visit(i: int) -> None:
@@ -123,19 +125,26 @@ def unbiased_under(pairs: RadialPairs | CallablePairs, n: int, labels: Tensor) -
             scratch.kz = torch.empty(side, draws, dtype=pairs.dtype, device=pairs.device)
         left = pairs.left(cuts[i])
         zi = labels[cuts[i]].to(pairs.dtype)
+        of_rows = torch.zeros(len(zi), dtype=torch.float64, device=pairs.device)
         for j in range(i, len(cuts)):
             same = i == j
-            values = pairs.values(left, cuts[j], scratch.work, same).sub_(constant)
-            if same:
-                values.fill_diagonal_(0)
-            of_row = values.sum(1, keepdim=True)
+            values, of_row = pairs.less(constant, left, cuts[j], scratch.work, same)
+            of_rows += of_row
             all_pairs[i] += of_row.sum(dtype=torch.float64) * (1 if same else 2)
             zj = zi if same else labels[cuts[j]].to(pairs.dtype)
             kz = torch.mm(values, zj, out=scratch.kz[: len(zi)])
-            if not same:  # the tile below the diagonal: its z'K1 is 1'K z of this one
-                zk1[i] += kz.sum(0)
-            zkz[i] += kz.mul_(zi).sum(0) * (1 if same else 2)
-            zk1[i] += torch.mul(zi, of_row, out=kz).sum(0)
+            # Of the tile below the diagonal, z'K1 is 1'Kz of this one.
+            whole = torch.zeros(draws, dtype=torch.float64, device=pairs.device)
+            inside = torch.zeros_like(whole)
+            if compiled is not None:
+                compiled.label_sums(kz.numpy(), zi.numpy(), whole.numpy(), inside.numpy())
+            else:
+                whole += kz.sum(0)
+                inside += kz.mul_(zi).sum(0)
+            zkz[i] += inside * (1 if same else 2)
+            if not same:
+                zk1[i] += whole
+        zk1[i] += of_rows @ zi.double()
 
     over_blocks(visit, len(cuts), pairs.device, pairs=total**2 // 2)
 
