@@ -136,9 +136,10 @@ def _read(path: Path) -> list[Domain]:
     x, y = x.to(torch.float32), torch.from_numpy(arrays["y"].astype(np.int64))
     classes = tuple(arrays["classes"].tolist())
     columns = {key.removeprefix("meta_"): column for key, column in arrays.items() if key.startswith("meta_")}
+    features = tuple(arrays["features"].tolist()) if "features" in arrays else ()
     domains = []
     for i, name in enumerate(arrays["domains"].tolist()):
         rows = np.flatnonzero(arrays["domain"] == i)
         meta = {key: column[rows] for key, column in columns.items()}
-        domains.append(Domain(name, x[rows], y[rows], classes, meta))
+        domains.append(Domain(name, x[rows], y[rows], classes, meta, features))
     return domains

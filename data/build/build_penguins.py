@@ -26,6 +26,7 @@ def arrays_of(table: str) -> dict[str, np.ndarray]:
         "domain": np.array([DOMAINS.index(row["species"]) for row in rows], np.uint8),
         "classes": np.array(CLASSES),
         "domains": np.array(DOMAINS),
+        "features": np.array(MEASURES),
         "meta_island": np.array([row["island"] for row in rows]),
         "meta_year": np.array([int(row["year"]) for row in rows], np.int16),
     }

@@ -75,6 +75,7 @@ def arrays_of(speaker: np.ndarray, x: np.ndarray, label: np.ndarray) -> dict[str
         "domain": speaker.astype(np.uint8)[order],
         "classes": np.array(list(WORDS.values())),
         "domains": np.array([f"speaker-{s:02d}" for s in range(speaker.max() + 1)]),
+        "features": np.array([f"V{i}" for i in range(2, 2 + x.shape[1])]),  # mlbench's names
         "meta_segment": segment[order],
     }
 

@@ -54,6 +54,7 @@ def arrays_of(data: Mapping) -> dict[str, np.ndarray]:
         "domain": domain.astype(np.uint8),
         "classes": np.array(list(EXERCISES.values())),
         "domains": np.array([f"subject-{s:02d}" for s in subjects]),
+        "features": np.array(CHANNELS),
         "meta_side": np.where(right == 1, "right", "left"),
         "meta_recording": recording.astype(np.uint8),
         "meta_window": window.astype(np.uint8),

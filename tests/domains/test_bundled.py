@@ -56,10 +56,12 @@ def test_files_have_the_common_layout(name):
     exact = {"penguins", "vowel"}  # tables, whose values float16 would round
     kept = np.float32 if name in exact else np.uint8 if arrays["x"].ndim == 4 else np.float16
     assert arrays["x"].dtype == kept
-    assert all(len(array) == n for key, array in arrays.items() if key not in ("classes", "domains"))
+    names = {"classes", "domains", "features"}
+    assert all(len(array) == n for key, array in arrays.items() if key not in names)
+    assert "features" not in arrays or len(arrays["features"]) == arrays["x"].shape[1]
     assert set(np.unique(arrays["y"])) == set(range(len(arrays["classes"])))
     assert set(np.unique(arrays["domain"])) == set(range(len(arrays["domains"])))
-    others = set(arrays) - {"x", "y", "domain", "classes", "domains"}
+    others = set(arrays) - {"x", "y", "domain"} - names
     assert all(key.startswith("meta_") for key in others)
 
 
