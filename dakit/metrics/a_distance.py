@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dakit.metrics.samples import as_pair
+
+# Training points, their domains (0 or 1), their weights, the points to score, and a seed, to scores.
+Probe = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -117,18 +121,12 @@ def a_distance_estimate(
     x = torch.cat([xs, xt])
     y = torch.cat([torch.zeros(n), torch.ones(m)]).to(x.device)
     part = torch.cat([_parts(n, folds, seed), _parts(m, folds, seed)]).to(x.device)
-    predict = _linear if probe == "linear" else _mlp
     wrong = torch.empty(n + m, dtype=torch.bool, device=x.device)
     for fold in range(folds):
         train, test = part != fold, part == fold
-        # In float64, and by the training points alone.
-        scale, centre = torch.std_mean(x[train].double(), dim=0)
-        scale[scale == 0] = 1
-        a, b = (x[train].double() - centre) / scale, (x[test].double() - centre) / scale
-        # Each domain has half of the weight.
-        share = y[train].mean()
-        weight = torch.where(y[train] == 1, 0.5 / share, 0.5 / (1 - share))
-        wrong[test] = predict(a, y[train], weight, b, seed + fold) != (y[test] == 1)
+        wrong[test] = (domain_scores(x[train], y[train], x[test], PROBES[probe], seed + fold) > 0) != (
+            y[test] == 1
+        )
     errors = wrong.double().cpu().numpy()
     folded = part.cpu().numpy()
     error = float((errors[:n].mean() + errors[n:].mean()) / 2)
@@ -137,6 +135,21 @@ def a_distance_estimate(
     ]
     low, high = _wilson(error, 4 / (1 / n + 1 / m), level)
     return ADistance(_distance(error), error, (_distance(high), _distance(low)), level, np.array(by_fold))
+
+
+def domain_scores(x: Tensor, y: Tensor, test: Tensor, probe: Probe, seed: int) -> Tensor:
+    """How much each row of ``test`` looks like target, above 0 if more than like source, to a probe trained on x, y.
+
+    ``y`` is 0 for source and 1 for target, and both must occur.
+    """
+    # In float64, and by the training points alone.
+    scale, centre = torch.std_mean(x.double(), dim=0)
+    scale[scale == 0] = 1
+    a, b = (x.double() - centre) / scale, (test.double() - centre) / scale
+    # Each domain has half of the weight.
+    share = y.mean()
+    weight = torch.where(y == 1, 0.5 / share, 0.5 / (1 - share))
+    return probe(a, y, weight, b, seed)
 
 
 def _distance(error: float) -> float:
@@ -161,20 +174,20 @@ def _wilson(error: float, n: float, level: float) -> tuple[float, float]:
 
 
 def _linear(x: Tensor, y: Tensor, weight: Tensor, test: Tensor, seed: int) -> Tensor:
-    """Which rows of ``test`` a logistic regression takes for target; the penalty is scikit-learn's default."""
+    """The scores of a logistic regression; the penalty is scikit-learn's default."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     # The products are small: BLAS threads would spend their time waiting for one another.
     with threadpool_limits(1, user_api="blas"):
         fitted = LogisticRegression(max_iter=1000).fit(x.cpu().numpy(), y.cpu().numpy(), weight.cpu().numpy())
-    return torch.from_numpy(fitted.decision_function(test.cpu().numpy()) > 0).to(test.device)
+    return torch.from_numpy(fitted.decision_function(test.cpu().numpy())).to(test.device)
 
 
 def _mlp(
     x: Tensor, y: Tensor, weight: Tensor, test: Tensor, seed: int, *, hidden: int = 64, batch: int = 128
 ) -> Tensor:
-    """Which rows of ``test`` a small network takes for target. Adam, at least 30 epochs and 300 steps."""
+    """The scores of a small network. Adam, at least 30 epochs and 300 steps."""
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws alike
     with torch.inference_mode(False), torch.enable_grad():  # the caller may be evaluating a model
         x, y, weight, test = (t.clone().float() for t in (x, y, weight, test))
@@ -199,4 +212,7 @@ def _mlp(
                 loss.backward()
                 adam.step()
                 done += 1
-        return scores(test).detach() > 0
+        return scores(test).detach()
+
+
+PROBES: dict[str, Probe] = {"linear": _linear, "mlp": _mlp}
