@@ -26,8 +26,9 @@ class ConceptShift:
     pvalue : float in (0, 1]
         One-sided, of "a rule of its own gains nothing".
     overlap : float in (0, 1]
-        Effective number of examples that lie where both domains do, as a share of all. Near 0 there is next to nothing
-        to compare, and a large p-value says so rather than "no change".
+        Mean over both domains of ``2 P(other domain | x)``: 1 for equal distributions of inputs. Near 0 hardly an
+        example of one domain lies where the other does; a rule is then compared with its own extrapolation, and gain
+        and p-value, large or small, say nothing about a change.
     shared_accuracy, own_accuracy : float in [0, 1]
         Held-out accuracy of the two rules on the target, where the domains overlap.
     """
@@ -126,7 +127,7 @@ def concept_shift(xs: Any, ys: Any, xt: Any, yt: Any, *, folds: int = 5, seed: i
     gain = sum(means) / 2
     stderr = float(np.sqrt(sum((w**2) @ (g - mean) ** 2 for (g, w), mean in zip(parts, means)))) / 2
     pvalue = float(norm.sf(gain / stderr)) if stderr > 0 else 1.0
-    overlap = sum(1 / float((w**2).sum()) for _, w in parts) / len(y)
+    overlap = min(1.0, float(weight[domain == 0].mean() + weight[domain == 1].mean()))
     accuracies = [float(parts[1][1] @ rule[1][domain == 1]) for rule in (shared, own)]
     return ConceptShift(gain, stderr, pvalue, overlap, *accuracies)
 
