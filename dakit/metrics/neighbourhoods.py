@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from dakit.metrics.consistency import mean_silhouette
 from dakit.metrics.pairwise import blocks, exact_float32
 from dakit.metrics.samples import as_labels, as_sample
+from dakit.metrics.silhouettes import mean_silhouette
 
 INDICES = ("silhouette", "calinski_harabasz", "davies_bouldin")
 
