@@ -3,13 +3,14 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PEERS  := .venv-peers
 JOBS   ?= 2
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Small networks on few cores: more OpenMP threads only spin.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help demo lab test chapters site bench lint format pins update clean distclean
+.PHONY: help demo lab test chapters site bench bench-peers lint format pins update clean distclean
 
 help:
 	@echo "make demo      measure a real domain gap, close it, write out/demo.html"
@@ -17,9 +18,10 @@ help:
 	@echo "make lab       JupyterLab on the chapters"
 	@echo "make chapters  regenerate the student notebooks from notebooks/source"
 	@echo "make site      executed chapters and API pages in docs/_build/html"
-	@echo "make bench     speed and memory beside peers; prints ratios"
+	@echo "make bench     speed and memory beside what comes with dakit; prints ratios"
+	@echo "make bench-peers  the same for the metrics beside the other libraries, installed into $(PEERS)"
 	@echo "make lint      ruff on code and notebooks;  make format repairs what it can"
-	@echo "make clean     what was built;  make distclean also .venv"
+	@echo "make clean     what was built;  make distclean also .venv and $(PEERS)"
 
 $(VENV)/.core:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -58,6 +60,19 @@ bench: | $(VENV)/.core
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/metrics.py
 
+# A peer that does not install here is left out, and the benchmark says so.
+PEERPIP := $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -c $(PEERS)/constraints.txt
+$(PEERS)/.ready: benchmarks/peers-requirements.txt | $(VENV)/.core
+	@$(PYTHON) -m venv $(PEERS)
+	@echo "Installing the libraries that dakit is compared with into $(PEERS) (minutes, once)"
+	@grep -v '^torchmetrics==' constraints.txt > $(PEERS)/constraints.txt
+	$(PEERPIP) -r $< || grep -vE '^(#|$$)' $< | while read -r peer; do \
+	  $(PEERPIP) "$$peer" || echo "left out, for it does not install here: $$peer"; done
+	@touch $@
+
+bench-peers: $(PEERS)/.ready
+	$(BIN)/python benchmarks/metrics.py $(SECTIONS)
+
 lint: | $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -80,4 +95,4 @@ clean:
 	find dakit tests notebooks benchmarks data -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS)

@@ -1,311 +1,229 @@
-"""How fast the shift metrics are, beside what one would otherwise write and beside what the machine allows.
+"""How fast the shift metrics are, beside other libraries and beside what the machine allows.
 
-    python benchmarks/metrics.py [--sizes 1000x64 5000x64 1000x512] [--repeats 5] [--json]
+    python benchmarks/metrics.py [SECTION ...] [--quick] [--patience 30] [--memory 2000] [--device cuda] [--json]
 
-Every entry runs in a process of its own with ONE thread. Times are CPU seconds of that process (what the call would
-take alone on one core, whatever else the machine does), the smallest of the repeats after a first call; memory is the
-growth of the process's peak during the first call. All entries of a size see the same data.
+Sections are mmd, test, sliced, energy, frechet, estimate and threads; without any, all of them. ``make bench-peers``
+installs the peers into .venv-peers first and then runs this; without them it sets dakit beside what comes with it.
 
-The floor of an MMD is the cheapest way known to do its work: the pairwise product at this machine's measured rate plus
-one exponential per pair at the fastest rate that torch or numpy reach on a tile in the cache.
+Every entry runs in a process of its own with ONE thread, on the same data. Times are CPU seconds (what the call would
+take alone on one core, whatever else the machine does), the smallest of the repeats; "set-up" is a first call with at
+most 300 examples, in which libraries are loaded and code is compiled. Memory is the growth of the process's peak during
+the first call at full size. On a GPU times are wall seconds with synchronisation, memory is the device's. Entries that
+would take longer than ``--patience`` seconds or more than ``--memory`` MiB are skipped and named. The exit status is 1
+where an entry of dakit failed or a value lies further from the exact one than the section's tolerance.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
-import subprocess
 import sys
-import time
+from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import version
 
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)
-MULTIPLES = (0.25, 0.5, 1, 2, 4)
-PERMUTATIONS = 200
+from entries import floor
+from entries.case import ENTRIES, Case
+from entries.launch import PEERS, in_own_process, measured, reason_to_skip
+from entries.sections import SECTIONS, Section
+from entries.worker import MODULES
 
-
-def data(n: int, d: int):
-    """Two samples that differ a little, in float32, and five bandwidths for them."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    xs = rng.standard_normal((n, d), dtype=np.float32)
-    xt = rng.standard_normal((n, d), dtype=np.float32) * np.float32(1.02) + np.float32(0.02)
-    return xs, xt, [2 * d * r for r in MULTIPLES]  # 2 d is the expected squared distance
+for module in MODULES:
+    import_module(f"entries.{module}")
 
 
-# -- the entries: each returns a function of no arguments that does the work and returns a number
+def run(section: Section, case: Case, options: argparse.Namespace) -> dict:
+    """Measure all entries of a section at one size."""
+    rows, skipped = {}, {}
+    for name in (section.ours, *section.others):
+        reason = reason_to_skip(name, case, options.patience, options.memory)
+        if reason:
+            skipped[name] = reason
+        elif name.startswith("dakit_estimate"):
+            rows[name] = measured(name, case, case.draws)
+        else:
+            rows[name] = measured(name, case, section.repeats)
+    found = {"n": case.n, "d": case.d, "draws": case.draws, "entries": rows, "skipped": skipped}
+    exact = rows.get(section.exact or section.ours, rows[section.ours])
+    exact = exact if "value" in exact else rows[section.ours]
+    if "value" in exact:
+        for name, row in rows.items():
+            judge(row, ENTRIES[name].expected, section, case, exact["value"])
+        found |= ratio(rows, section, options.device)
+    if section.ours in ("dakit_mmd", "dakit_mmd_test") and case.device == "cpu" and section.tolerance:
+        speed = in_own_process(sys.executable, "entries.floor", str(case.d), str(case.draws))
+        if "gemm" in speed and "cpu" in rows[section.ours]:
+            least = floor.seconds(case, speed)
+            found["share_of_floor"] = least / rows[section.ours]["cpu"]
+            if "times" in found:
+                found["floor_allows"] = found["times"] / found["share_of_floor"]
+    if section.ours == "dakit_mmd_test":
+        found["null_error"] = measured("dakit_null_error", case, 1)
+    return found
 
 
-def dakit_mmd(n, d):
-    from dakit.metrics import mmd
-
-    xs, xt, bandwidths = data(n, d)
-    return lambda: mmd(xs, xt, bandwidths=bandwidths)
-
-
-def dakit_mmd_float64(n, d):
-    from dakit.metrics import mmd
-
-    xs, xt, bandwidths = data(n, d)
-    xs, xt = xs.astype("f8"), xt.astype("f8")
-    return lambda: mmd(xs, xt, bandwidths=bandwidths)
+def judge(row: dict, expected, section: Section, case: Case, exact: float) -> None:
+    """Add how far a value lies from what it should be, and whether that is within the section's tolerance."""
+    if "value" not in row:
+        return
+    if row["own_bar"] is not None:
+        row["rmse"] = math.sqrt(math.fsum((v - exact) ** 2 for v in row["values"]) / len(row["values"]))
+    elif expected is not None:
+        row["difference"] = row["value"] - expected(case, exact)
+        allowed = max(section.tolerance, section.relative * abs(exact))
+        row["agrees"] = abs(row["difference"]) <= allowed if allowed else None
 
 
-def sklearn_mmd(n, d):
-    """scikit-learn's distances once per pair of samples, then one exponential per bandwidth."""
-    import numpy as np
-    from sklearn.metrics.pairwise import euclidean_distances
-
-    xs, xt, bandwidths = data(n, d)
-
-    def mean(a, b):
-        distances = euclidean_distances(a, b, squared=True)
-        total = 0.0
-        for s in bandwidths:
-            k = np.exp(distances / np.float32(-s))
-            if a is b:
-                np.fill_diagonal(k, 0)
-            total += k.sum(dtype=np.float64)
-        return total / len(bandwidths) / (len(a) * (len(b) - (a is b)))
-
-    return lambda: mean(xs, xs) + mean(xt, xt) - 2 * mean(xs, xt)
-
-
-def dakit_test(n, d):
-    from dakit.metrics import mmd_test
-
-    xs, xt, bandwidths = data(n, d)
-    return lambda: mmd_test(xs, xt, bandwidths=bandwidths, permutations=PERMUTATIONS).statistic
-
-
-def matrix_test(n, d):
-    """The kernel matrix in memory and its product with the labels of all permutations: the same idea, untiled."""
-    import numpy as np
-    from sklearn.metrics.pairwise import euclidean_distances
-
-    xs, xt, bandwidths = data(n, d)
-
-    def run():
-        distances = euclidean_distances(np.concatenate([xs, xt]), squared=True)
-        k = np.zeros_like(distances)
-        for s in bandwidths:
-            k += np.exp(distances / np.float32(-s))
-        k /= len(bandwidths)
-        np.fill_diagonal(k, 0)
-        rng = np.random.default_rng(0)
-        labels = np.repeat(np.float32([1, 0]), n)
-        z = np.stack([labels, *(rng.permutation(labels) for _ in range(PERMUTATIONS))], axis=1)
-        kz = k @ z
-        sxx, sxy = (kz * z).sum(0, dtype=np.float64), (kz * (1 - z)).sum(0, dtype=np.float64)
-        syy = k.sum(dtype=np.float64) - sxx - 2 * sxy
-        return ((sxx + syy) / (n * (n - 1)) - 2 * sxy / n**2)[0]
-
-    return run
-
-
-def dakit_frechet(n, d):
-    from dakit.metrics import frechet_distance
-
-    xs, xt, _ = data(n, d)
-    return lambda: frechet_distance(xs, xt)
-
-
-def sqrtm_frechet(n, d):
-    """The usual formula, with scipy's matrix square root."""
-    import numpy as np
-    from scipy.linalg import sqrtm
-
-    xs, xt, _ = data(n, d)
-
-    def run():
-        cs, ct = np.cov(xs.T), np.cov(xt.T)
-        gap = np.square(xs.mean(0, dtype="f8") - xt.mean(0, dtype="f8")).sum()
-        return gap + np.trace(cs + ct - 2 * sqrtm(cs @ ct).real)
-
-    return run
-
-
-ENTRIES = {
-    f.__name__: f
-    for f in (
-        dakit_mmd,
-        dakit_mmd_float64,
-        sklearn_mmd,
-        dakit_test,
-        matrix_test,
-        dakit_frechet,
-        sqrtm_frechet,
-    )
-}
-PAIRS = [  # ours, beside what, and from which size on the other is not tried
-    ("dakit_mmd", "sklearn_mmd", 12_000),
-    ("dakit_test", "matrix_test", 6_000),
-    ("dakit_frechet", "sqrtm_frechet", 12_000),
-]
-
-
-# -- measuring
-
-
-def cpu_seconds(call, repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return min(times)
-
-
-def peak_mib(reset: bool = False) -> float | None:
-    """Peak memory of this process, since the last reset; None where the system does not tell."""
-    try:
-        if reset:
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
-    except OSError:
-        return None
-
-
-def work(name: str, n: int, d: int, repeats: int) -> dict:
-    import torch
-
-    torch.set_num_threads(1)
-    ENTRIES[name](40, min(d, 30))()  # imports and first-time set-up are not what is measured
-    call = ENTRIES[name](n, d)
-    before = peak_mib(reset=True)
-    value = float(call())
-    peak = None if before is None else peak_mib() - before
-    return {"seconds": cpu_seconds(call, repeats), "peak_mib": peak, "value": value}
-
-
-def rates(d: int, repeats: int) -> dict:
-    """What one core does: multiply-adds of a product and exponentials, both on tiles of 512 x 512, per second."""
-    import numpy as np
-    import torch
-
-    torch.set_num_threads(1)
-    a, b, out = torch.randn(512, d), torch.randn(512, d), torch.empty(512, 512)
-    labels, columns = torch.rand(512, PERMUTATIONS), torch.empty(512, PERMUTATIONS)
-    x = -5 * torch.rand(512, 512)
-    forms = {
-        "torch.exp": lambda: torch.exp(x, out=out),
-        "torch.exp2": lambda: torch.exp2(x, out=out),
-        "numpy.exp": lambda: np.exp(x.numpy(), out=out.numpy()),
-        "numpy.exp2": lambda: np.exp2(x.numpy(), out=out.numpy()),
+def ratio(rows: dict, section: Section, device: str) -> dict:
+    clock = "cpu" if device == "cpu" else "wall"
+    peers = {
+        name: row[clock]
+        for name, row in rows.items()
+        if clock in row and ENTRIES[name].library and ENTRIES[name].peer
     }
-
-    def per_second(call, amount):
-        call()
-        return amount * 20 / cpu_seconds(lambda: [call() for _ in range(20)], repeats)
-
-    return {
-        "gemm": per_second(lambda: torch.mm(a, b.T, out=out), 2 * d * 512**2),
-        "label_gemm": per_second(lambda: torch.mm(out, labels, out=columns), 2 * PERMUTATIONS * 512**2),
-        "exp": {name: per_second(form, 512**2) for name, form in forms.items()},
-    }
+    if not peers or clock not in rows[section.ours]:
+        return {}
+    best = min(peers, key=peers.get)
+    times = peers[best] / rows[section.ours][clock]
+    return {"best_peer": best, "times": times, "wanted": section.wanted, "met": times >= section.wanted}
 
 
-def in_own_process(*arguments: str) -> dict:
-    environment = os.environ | ONE_THREAD
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], capture_output=True, text=True, env=environment
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr}")
-    return json.loads(done.stdout)
+def threads(quick: bool) -> dict:
+    """Wall time of the MMD with one and with two threads, and how busy the machine was."""
+    case = Case(5000 if quick else 20_000, 64)
+    load = os.getloadavg()[0]
+    one, two = (measured("dakit_mmd", case, 3, threads=k) for k in (1, 2))
+    found = {"n": case.n, "d": case.d, "load": load, "one": one, "two": two}
+    if "wall" in one and "wall" in two:
+        found["times"] = one["wall"] / two["wall"]
+    return found
 
 
-def measure(n: int, d: int, repeats: int) -> dict:
-    speed = in_own_process("--rates", str(d), "--repeats", str(repeats))
-    pairs = 2 * n**2  # both triangles' worth of a symmetric pooled matrix of 2n points
-    floor = pairs * (2 * d / speed["gemm"] + 1 / max(speed["exp"].values()))
-    row = {
-        "n": n,
-        "d": d,
-        "rates": speed,
-        "floor_mmd": floor,
-        "floor_test": floor + pairs * 2 * PERMUTATIONS / speed["label_gemm"],
-        "entries": {},
-    }
-    wanted = [name for ours, peer, limit in PAIRS for name in ((ours, peer) if n < limit else (ours,))]
-    for name in [*wanted, "dakit_mmd_float64"]:
-        row["entries"][name] = in_own_process("--entry", name, str(n), str(d), "--repeats", str(repeats))
-    return row
-
-
-def show(row: dict) -> None:
-    entries, exps = row["entries"], row["rates"]["exp"]
-    fastest = max(exps, key=exps.get)
-    print(f"\nn = m = {row['n']}, d = {row['d']}: ", end="")
-    print(f"product {row['rates']['gemm'] / 1e9:.0f} GF/s, {fastest} {exps[fastest] / 1e9:.1f} G/s")
-    print(f"  {'':20}{'CPU s':>10}{'peak MiB':>10}")
-    for name, e in entries.items():
-        print(
-            f"  {name:20}{e['seconds']:10.4f}" + ("" if e["peak_mib"] is None else f"{e['peak_mib']:10.0f}")
-        )
-    for ours, peer, _ in PAIRS:
-        if peer in entries:
-            print(f"  {peer} / {ours}: {entries[peer]['seconds'] / entries[ours]['seconds']:.1f}x")
-    exact, single = entries["dakit_mmd_float64"]["value"], entries["dakit_mmd"]["value"]
-    print(f"  share of the floor: mmd {row['floor_mmd'] / entries['dakit_mmd']['seconds']:.0%}", end="")
-    print(f", permutation test {row['floor_test'] / entries['dakit_test']['seconds']:.0%}")
+def show(section: Section, case: Case, found: dict, device: str) -> None:
+    clock = "cpu" if device == "cpu" else "wall"
+    ours = found["entries"][section.ours].get(clock)
+    draws = f", {case.draws:,} draws" if case.draws else ""
+    print(f"\n{section.title}: {case}{draws}")
     print(
-        f"  float32 against float64: {single:.8g} and {exact:.8g}, relative difference {abs(single / exact - 1):.1e}"
+        f"  {'':26}{clock + ' s':>10}{'/ dakit':>9}{'MiB':>8}{'set-up s':>10}{'value':>13}{'difference':>12}"
     )
+    notes = []
+    for name, row in found["entries"].items():
+        if clock not in row:
+            lacks = "missing" in row and ENTRIES[name].library
+            print(f"  {name:26}{'not installed' if lacks else 'failed'}: ", end="")
+            print(row.get("missing") or row["failed"])
+            continue
+        times = f"{row[clock] / ours:.1f}" if ours else ""
+        mib = "" if row["peak_mib"] is None else f"{row['peak_mib']:,.0f}"
+        difference = f"{row['difference']:+.1e}" if "difference" in row else ""
+        mark = {True: "", False: " DISAGREES", None: ""}[row.get("agrees")]
+        print(f"  {name:26}{row[clock]:10.4f}{times:>9}{mib:>8}{row['set_up']:10.1f}", end="")
+        print(f"{row['value']:13.6g}{difference:>12}{mark}")
+        if "rmse" in row:
+            exact = abs(found["entries"][section.ours]["value"])
+            print(f"  {'':26}  error {row['rmse'] / exact:.1%} of the exact value, own bar ", end="")
+            print(f"{row['own_bar'] / exact:.1%}, {len(row['values'])} seeds")
+        if "scaled_from" in row:
+            few, more = row["scaled_from"]
+            notes.append(f"{name}: measured at {few} and {more} draws, scaled linearly to {case.draws}")
+        if ENTRIES[name].note:
+            notes.append(f"{name}: {ENTRIES[name].note}")
+    for note in notes:
+        print(f"  - {note}")
+    if found["skipped"]:
+        print("  - skipped: " + ", ".join(f"{name} ({why})" for name, why in found["skipped"].items()))
+    if section.tolerance or section.relative:
+        allowed = f"{section.tolerance:g}" if section.tolerance else f"{section.relative:g} of the value"
+        print(f"  tolerance of the differences: {allowed}")
+    if "share_of_floor" in found:
+        allows = f"; the floor allows {found['floor_allows']:.0f}x" if "floor_allows" in found else ""
+        print(f"  share of the floor: {found['share_of_floor']:.0%}{allows}")
+    if "value" in found.get("null_error", {}):
+        print(f"  largest error of a null draw in float32: {found['null_error']['value']:.1e} null sd")
+    if case.n >= 100_000 and found["entries"][section.ours].get("peak_mib") is not None:
+        peak = found["entries"][section.ours]["peak_mib"]
+        print(f"  peak memory {peak:.0f} MiB, under 500 wanted: {'met' if peak < 500 else 'NOT met'}")
+    if "times" in found:
+        verdict = "met" if found["met"] else "NOT met"
+        print(f"  best peer {found['best_peer']}: {found['times']:.1f}x dakit's time, ", end="")
+        print(f"at least {found['wanted']:g}x wanted: {verdict}")
 
 
-def main() -> None:
+def show_threads(found: dict) -> None:
+    print(
+        f"\nTwo threads: mmd, n = m = {found['n']:,}, d = {found['d']}; load average {found['load']:.1f} before"
+    )
+    if "times" not in found:
+        print(f"  failed: {found['one'].get('failed') or found['two'].get('failed')}")
+        return
+    print(f"  wall {found['one']['wall']:.3f} s with one, {found['two']['wall']:.3f} s with two: ", end="")
+    print(f"{found['times']:.2f}x (means something only on a quiet machine)")
+
+
+def faults(name: str, found: dict) -> list[str]:
+    entries = found.get("entries", {})
+    sentences = [
+        f"{name}: {e} gives another value" for e, row in entries.items() if row.get("agrees") is False
+    ]
+    return sentences + [
+        f"{name}: {e}: {row.get('failed') or row['missing']}"
+        for e, row in entries.items()
+        if "value" not in row and not ENTRIES[e].library
+    ]
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--sizes", nargs="+", default=["1000x64", "5000x64", "1000x512"], help="n x d, for example 5000x64"
-    )
-    parser.add_argument("--repeats", type=int, default=5)
+    names = [*SECTIONS, "threads"]
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(names)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
+    parser.add_argument("--patience", type=float, default=30, help="skip entries that take more seconds")
+    parser.add_argument("--memory", type=float, default=2000, help="skip entries that take more MiB")
+    parser.add_argument("--device", default="cpu", help="cuda for the first GPU")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-    parser.add_argument("--entry", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--rates", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.entry:
-        name, n, d = options.entry
-        print(json.dumps(work(name, int(n), int(d), options.repeats)))
-        return
-    if options.rates:
-        print(json.dumps(rates(options.rates, options.repeats)))
-        return
-    import numpy
-    import sklearn
+    if unknown := set(options.sections) - set(names):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     import torch
 
-    machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores"
-    versions = {
+    about = {
+        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores",
+        "load average": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "sklearn": sklearn.__version__,
+        **{name: version(name) for name in ("torch", "numpy", "scikit-learn", "scipy", "POT")},
+        "peers": "installed" if PEERS.exists() else "not installed (make bench-peers)",
     }
-    rows = []
+    if options.device != "cpu":
+        about["device"] = torch.cuda.get_device_name()
     if not options.json:
-        print(
-            f"{machine}; {', '.join(f'{k} {v}' for k, v in versions.items())}; one thread, {PERMUTATIONS} permutations"
-        )
-    for size in options.sizes:
-        n, d = (int(part) for part in size.lower().split("x"))
-        rows.append(measure(n, d, options.repeats))
-        if not options.json:
-            show(rows[-1])
+        print("; ".join(f"{key} {value}" for key, value in about.items()))
+    everything, wrong = {"about": about}, []
+    for name in options.sections or names:
+        if name == "threads":
+            if options.device == "cpu":
+                everything[name] = threads(options.quick)
+                if not options.json:
+                    show_threads(everything[name])
+            continue
+        section, everything[name] = SECTIONS[name], []
+        for case in section.quick if options.quick else section.cases:
+            case = replace(case, device=options.device)
+            found = run(section, case, options)
+            everything[name].append(found)
+            wrong += faults(f"{name} {case}", found)
+            if not options.json:
+                show(section, case, found, options.device)
+                sys.stdout.flush()
     if options.json:
-        print(
-            json.dumps(
-                {"machine": machine, "versions": versions, "permutations": PERMUTATIONS, "rows": rows},
-                indent=1,
-            )
-        )
+        print(json.dumps(everything, indent=1))
+    for sentence in wrong:
+        print(sentence, file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
