@@ -15,8 +15,8 @@ import torch
 
 # Loading numba and the loops takes about 0.5 s of CPU, and the first time on a machine 2 s more to compile them (kept
 # on disk, next to this file or in the user's cache). One call of this size saves 15 ms, so that some dozen calls, a
-# slider that is moved or a training that is watched, pay for it. Only the size decides, never what happened to be loaded
-# before, so that a call repeated gives the same digits.
+# slider that is moved or a training that is watched, pay for it. Only the size decides, never what happened to be
+# loaded before, so that a call repeated gives the same digits.
 PAIRS_FOR_NUMBA = 20_000_000
 
 # 2^r on [-1/2, 1/2]: a minimax polynomial, relative error 2e-8 before rounding.
@@ -33,7 +33,7 @@ _C0, _C1, _C2, _C3, _C4, _C5, _C6 = (
     )
 )
 _LOWEST = np.float32(-125)  # 2^-125 is the smallest power that needs no subnormal numbers; as good as 0
-_HALF, _ZERO = np.float32(0.5), np.float32(0)
+_HALF, _ZERO, _ROOT_OF_2 = np.float32(0.5), np.float32(0), np.float32(2**0.5)
 
 
 def loops(dtype: torch.dtype, device: torch.device, pairs: int) -> SimpleNamespace | None:
@@ -142,7 +142,11 @@ def powers_mean(tile, steps, constant, mean, sums):
 
 
 def roots(tile, close, sums):
-    """``-sqrt(-tile)`` into the tile, its row sums into ``sums``; how many entries were above ``close``."""
+    """``-sqrt(-tile)`` into the tile, its row sums into ``sums``; how many entries were above ``close``.
+
+    The tile is scaled so that its mean is about -2. What is summed in float32 is the difference from that root, of
+    which the rounding is a tenth.
+    """
     found = 0
     for i in range(tile.shape[0]):
         row = tile[i]
@@ -153,8 +157,8 @@ def roots(tile, close, sums):
             near += np.int32(x > close)
             value = -np.sqrt(-x if x < _ZERO else _ZERO)
             row[j] = value
-            s += value
-        sums[i] = s
+            s += value + _ROOT_OF_2
+        sums[i] = s - np.float64(_ROOT_OF_2) * row.shape[0]
         found += near
     return found
 

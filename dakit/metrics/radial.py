@@ -94,7 +94,7 @@ class RadialPairs(Pairs):
         if diagonal:
             # Infinitely far there, so that minus the constant is what went into the sums.
             tile.fill_diagonal_(0)
-            sums += constant
+            sums += float(np.float32(constant))
         return tile, sums
 
     def _mean(self, tile: Tensor, out: Tensor) -> Tensor:
