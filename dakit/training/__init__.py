@@ -5,5 +5,19 @@ from dakit.training.fit import fit
 from dakit.training.health import Finding, Health
 from dakit.training.loop import NonFiniteLoss
 from dakit.training.run import Run, Runs, Snapshot
+from dakit.training.validation import Seen, Validation, validate
 
-__all__ = ["Evaluation", "Finding", "Health", "NonFiniteLoss", "Run", "Runs", "Snapshot", "evaluate", "fit"]
+__all__ = [
+    "Evaluation",
+    "Finding",
+    "Health",
+    "NonFiniteLoss",
+    "Run",
+    "Runs",
+    "Seen",
+    "Snapshot",
+    "Validation",
+    "evaluate",
+    "fit",
+    "validate",
+]
