@@ -101,8 +101,9 @@ def frechet_distance(xs: Any, xt: Any) -> float:
     18.0
     """
     xs, xt = as_pair(xs, xt)
-    between_means = float((xs.mean(0, dtype=torch.float64) - xt.mean(0, dtype=torch.float64)).square().sum())
-    traces = _regular_traces(xs, xt) if min(len(xs), len(xt)) > xs.shape[1] else None
+    means = [x.mean(0, dtype=torch.float64) for x in (xs, xt)]
+    between_means = float((means[0] - means[1]).square().sum())
+    traces = _regular_traces(xs, xt, means) if min(len(xs), len(xt)) > xs.shape[1] else None
     of_covariances, of_root = traces or _singular_traces(xs, xt)
     return between_means + max(0.0, of_covariances - 2 * of_root)
 
@@ -117,11 +118,11 @@ def _sum_of_squared_products(a: Tensor, b: Tensor) -> Tensor:
     return sum((a[at] @ b.T).square().sum() for at in blocks(len(a), tile=1024))
 
 
-def _regular_traces(xs: Tensor, xt: Tensor) -> tuple[float, float] | None:
+def _regular_traces(xs: Tensor, xt: Tensor, means: list[Tensor]) -> tuple[float, float] | None:
     """``tr(Cs + Ct)`` and ``tr (Cs^½ Ct Cs^½)^½``, or None where a covariance is singular or nearly so."""
     from scipy.linalg import eigvalsh, lapack
 
-    cs, ct = _covariance(xs), _covariance(xt)
+    cs, ct = (_covariance(x, mean) for x, mean in zip((xs, xt), means))
     scales = [float(c.trace()) for c in (cs, ct)]
     if not min(scales) > 0:
         return None
@@ -145,14 +146,14 @@ def _singular_traces(xs: Tensor, xt: Tensor) -> tuple[float, float]:
     return of_covariances, float(torch.linalg.svdvals(a @ b.T).sum())
 
 
-def _covariance(x: Tensor) -> np.ndarray:
+def _covariance(x: Tensor, mean: Tensor) -> np.ndarray:
     """The lower triangle of the covariance, float64, in LAPACK's order."""
     if x.device.type != "cpu":
         root = _centred_root(x)
         return (root.T @ root).cpu().numpy().T
     from scipy.linalg.blas import dsyrk
 
-    x, mean = x.numpy(), x.mean(0, dtype=torch.float64).numpy()
+    x, mean = x.numpy(), mean.numpy()
     covariance = np.zeros((x.shape[1], x.shape[1]), order="F")
     # Blocks of rows: a float64 copy of the sample would cost more than its product where memory is fresh.
     for at in blocks(len(x), tile=1024):
