@@ -1,6 +1,6 @@
 """How fast the shift metrics are, beside other libraries and beside what the machine allows.
 
-    python benchmarks/metrics.py [SECTION ...] [--quick] [--patience 30] [--memory 2000] [--device cuda] [--json]
+    python benchmarks/metrics.py [SECTION ...] [--quick] [--sizes 5000x64 ...] [--patience 30] [--memory 2000] [--device cuda] [--json]
 
 Sections are mmd, test, sliced, energy, frechet, estimate and threads; without any, all of them. ``make bench-peers``
 installs the peers into .venv-peers first and then runs this; without them it sets dakit beside what comes with it.
@@ -43,7 +43,7 @@ def run(section: Section, case: Case, options: argparse.Namespace) -> dict:
         if reason:
             skipped[name] = reason
         elif name.startswith("dakit_estimate"):
-            rows[name] = measured(name, case, case.draws)
+            rows[name] = measured(name, case, 1 if name.endswith("exact") else case.draws)
         else:
             rows[name] = measured(name, case, section.repeats)
     found = {"n": case.n, "d": case.d, "draws": case.draws, "entries": rows, "skipped": skipped}
@@ -125,8 +125,11 @@ def show(section: Section, case: Case, found: dict, device: str) -> None:
         print(f"{row['value']:13.6g}{difference:>12}{mark}")
         if "rmse" in row:
             exact = abs(found["entries"][section.ours]["value"])
-            print(f"  {'':26}  error {row['rmse'] / exact:.1%} of the exact value, own bar ", end="")
-            print(f"{row['own_bar'] / exact:.1%}, {len(row['values'])} seeds")
+            print(
+                f"  {'':26}  off by {row['rmse'] / exact:.1%} of the exact value (root mean square of ",
+                end="",
+            )
+            print(f"{len(row['values'])} seeds), own error bar {row['own_bar'] / exact:.1%}")
         if "scaled_from" in row:
             few, more = row["scaled_from"]
             notes.append(f"{name}: measured at {few} and {more} draws, scaled linearly to {case.draws}")
@@ -139,6 +142,10 @@ def show(section: Section, case: Case, found: dict, device: str) -> None:
     if section.tolerance or section.relative:
         allowed = f"{section.tolerance:g}" if section.tolerance else f"{section.relative:g} of the value"
         print(f"  tolerance of the differences: {allowed}")
+    if section is SECTIONS["estimate"]:
+        print(
+            "  - an error bar is about the MMD² of the distributions, of which the exact value is an estimate too"
+        )
     if "share_of_floor" in found:
         allows = f"; the floor allows {found['floor_allows']:.0f}x" if "floor_allows" in found else ""
         print(f"  share of the floor: {found['share_of_floor']:.0%}{allows}")
@@ -176,11 +183,19 @@ def faults(name: str, found: dict) -> list[str]:
     ]
 
 
+def size(text: str) -> tuple[int, int]:
+    n, _, d = text.lower().partition("x")
+    return int(n), int(d)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [*SECTIONS, "threads"]
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
+    parser.add_argument(
+        "--sizes", nargs="+", type=size, help="n x d in place of the sections' own, as 5000x64"
+    )
     parser.add_argument("--patience", type=float, default=30, help="skip entries that take more seconds")
     parser.add_argument("--memory", type=float, default=2000, help="skip entries that take more MiB")
     parser.add_argument("--device", default="cpu", help="cuda for the first GPU")
@@ -190,6 +205,8 @@ def main() -> int:
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     import torch
 
+    if options.device != "cpu" and not torch.cuda.is_available():
+        parser.error(f"--device {options.device}: torch finds no GPU here")
     about = {
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores",
         "load average": round(os.getloadavg()[0], 1),
@@ -210,7 +227,10 @@ def main() -> int:
                     show_threads(everything[name])
             continue
         section, everything[name] = SECTIONS[name], []
-        for case in section.quick if options.quick else section.cases:
+        cases = section.quick if options.quick else section.cases
+        if options.sizes:
+            cases = [replace(cases[0], n=n, d=d) for n, d in options.sizes]
+        for case in cases:
             case = replace(case, device=options.device)
             found = run(section, case, options)
             everything[name].append(found)

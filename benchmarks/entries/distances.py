@@ -99,3 +99,13 @@ def pot_frechet(case: Case):
         return float(bures_wasserstein_distance(*means, np.cov(xs.T), np.cov(xt.T))) ** 2
 
     return run
+
+
+@entry(
+    library="numpy", peer=False, note="the two covariances alone, which every form has to make", expected=None
+)
+def covariances(case: Case):
+    import numpy as np
+
+    xs, xt = case.arrays()
+    return lambda: float(np.cov(xs.T).trace() + np.cov(xt.T).trace())

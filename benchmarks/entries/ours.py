@@ -88,6 +88,11 @@ def _estimate(case: Case, method: str):
 
 
 @entry(on_device=True)
+def dakit_estimate_exact(case: Case):
+    return _estimate(case, "exact")
+
+
+@entry(on_device=True)
 def dakit_estimate_rff(case: Case):
     return _estimate(case, "rff")
 

@@ -20,6 +20,7 @@ from entries.case import ENTRIES, Case
 
 MODULES = ("ours", "mmds", "permutations", "distances")
 WARM_UP = 300  # examples of the first call: enough that nothing is left to compile
+WARM_UP_OF_ESTIMATES = 1500  # which need more than one block
 ENOUGH = 3.0  # seconds after which a measurement is not repeated
 
 
@@ -57,7 +58,8 @@ def measure(name: str, case: Case, repeats: int) -> dict:
         return result, cpu_seconds() - cpu, time.perf_counter() - wall
 
     make = ENTRIES[name].make
-    small = replace(case, n=min(case.n, WARM_UP), draws=min(case.draws, 2))
+    few = WARM_UP_OF_ESTIMATES if "estimate" in name else WARM_UP
+    small = replace(case, n=min(case.n, few), draws=min(case.draws, 2))
     _, set_up, _ = timed(lambda: make(small)())
     call = make(case)
     if on_gpu:
