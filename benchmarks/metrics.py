@@ -1,6 +1,6 @@
 """How fast the shift metrics are, beside other libraries and beside what the machine allows.
 
-    python benchmarks/metrics.py [SECTION ...] [--quick] [--sizes 5000x64 ...] [--patience 30] [--memory 2000] [--device cuda] [--json]
+    python benchmarks/metrics.py [SECTION ...] [--quick] [--sizes 5000x64 ...] [--device cuda] [--json]
 
 Sections are mmd, test, sliced, energy, frechet, estimate and threads; without any, all of them. ``make bench-peers``
 installs the peers into .venv-peers first and then runs this; without them it sets dakit beside what comes with it.
