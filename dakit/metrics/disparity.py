@@ -139,7 +139,7 @@ def _second_head(z: Tensor, h: Tensor, target: Tensor, k: int, margin: float, pe
         z, at, target = z.clone(), at.clone(), target.clone()
         weights = z.new_zeros(z.shape[1], k).requires_grad_()
         solver = torch.optim.LBFGS(
-            [weights], max_iter=200, line_search_fn="strong_wolfe", tolerance_change=1e-10
+            [weights], max_iter=100, line_search_fn="strong_wolfe", tolerance_change=1e-9
         )
 
         def loss() -> Tensor:

@@ -127,7 +127,7 @@ def cluster_score(
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
     z = z.double()
-    z -= z.mean(0)
+    z = z - z.mean(0)  # not in place: it may be the caller's
     scale = float(z.abs().max())
     if scale > 0:
         z = (z / scale).cpu().numpy()  # both indices are free of the scale, their squares are not

@@ -54,6 +54,11 @@ def scatter_by_class(x: Any, y: Any) -> dict:
     dict
         Label to float, at least 0; a class of one example has 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`within_class_scatter`.
+
     Examples
     --------
     >>> scatter_by_class([[0.0], [2.0], [5.0]], ["a", "a", "b"])
@@ -104,6 +109,7 @@ def between_within_ratio(x: Any, y: Any, *, kind: str = "trace") -> float:
     x, y = _labelled(x, y)
     if y.max() == 0:
         raise ValueError("all examples have one label; a ratio of classes needs at least two")
+    x = x / (float(x.abs().max()) or 1.0)  # a ratio has no unit, the squares on the way to it could underflow
     residuals, means = residuals_and_means(x, y)
     if kind == "trace":
         return trace_ratio(residuals, means)

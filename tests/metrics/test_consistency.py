@@ -144,7 +144,8 @@ def test_invariances():
             assert metric(x * factor, y) == pytest.approx(metric(x, y))
     fisher = between_within_ratio(x, y, kind="fisher")
     assert between_within_ratio(x @ any_map, y, kind="fisher") == pytest.approx(fisher)
-    assert between_within_ratio(np.c_[x, np.full(90, 0.1)], y, kind="fisher") == pytest.approx(fisher)
+    for same in (np.c_[x, np.full(90, 0.1)], x * 1e-200, x * 1e130):
+        assert between_within_ratio(same, y, kind="fisher") == pytest.approx(fisher)
 
 
 def test_points():
@@ -192,3 +193,14 @@ def test_bad_input():
         within_class_scatter(x, np.where(y == 0, np.nan, y))
     with pytest.raises(ValueError, match="max_points must be at least 3"):
         silhouette_by_class(x, y, max_points=2)
+
+
+def test_data_are_left_as_they_were():
+    x, y = blobs()
+    before = x.copy(), y.copy()
+    within_class_scatter(x, y)
+    between_within_ratio(x, y, kind="fisher")
+    silhouette_by_class(x, y)
+    consistency(x, y, x, y)
+    assert (x == before[0]).all()
+    assert (y == before[1]).all()

@@ -118,3 +118,12 @@ def test_clusters_bad_input():
     with pytest.raises(ValueError, match="single point"):
         cluster_score(np.eye(3)[y], y, index="davies_bouldin")
     assert cluster_score(np.eye(3)[y], y) == 1
+
+
+def test_data_are_left_as_they_were():
+    z, y = blobs()
+    before = z.copy()
+    snd(z)
+    for index in ("silhouette", "calinski_harabasz", "davies_bouldin"):
+        cluster_score(z, y, index=index)
+    assert (z == before).all()

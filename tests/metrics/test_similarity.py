@@ -216,3 +216,14 @@ def test_procrustes_bad_input():
         procrustes(np.ones((50, 2)), b)
     with pytest.raises(ValueError, match="row by row"):
         procrustes(a[1:], b)
+
+
+def test_data_are_left_as_they_were():
+    a, b = views()
+    before = a.copy(), b.copy()
+    for kernel in ("linear", "rbf"):
+        for unbiased in (True, False):
+            cka(a, b, kernel=kernel, unbiased=unbiased)
+    procrustes(a, b, scale=False)
+    assert (a == before[0]).all()
+    assert (b == before[1]).all()

@@ -229,3 +229,16 @@ def test_logme_bad_input():
         logme(f, np.zeros(7), regression=True)
     with pytest.raises(ValueError, match="NaN"):
         logme(f * np.nan, y)
+
+
+def test_data_are_left_as_they_were():
+    f, y = task()
+    theta = source_probs()
+    before = f.copy(), theta.copy()
+    h_score(f, y)
+    h_score(f, y, shrinkage=True)
+    logme(f, y)
+    logme(f, f[:, 0], regression=True)
+    leep(theta, y)
+    assert (f == before[0]).all()
+    assert (theta == before[1]).all()
