@@ -19,8 +19,8 @@ from importlib import import_module
 from entries.case import ENTRIES, Case
 
 MODULES = ("ours", "mmds", "permutations", "distances")
-WARM_UP = 300  # examples of the first call: enough that nothing is left to compile
-WARM_UP_OF_ESTIMATES = 1500  # which need more than one block
+WARM_UP = 300  # examples of the first call: enough that nothing is left to load or to compile
+WARM_UP_OF_OURS = 3200  # above which dakit's metrics take compiled loops
 ENOUGH = 3.0  # seconds after which a measurement is not repeated
 
 
@@ -58,7 +58,7 @@ def measure(name: str, case: Case, repeats: int) -> dict:
         return result, cpu_seconds() - cpu, time.perf_counter() - wall
 
     make = ENTRIES[name].make
-    few = WARM_UP_OF_ESTIMATES if "estimate" in name else WARM_UP
+    few = WARM_UP if ENTRIES[name].library else WARM_UP_OF_OURS
     small = replace(case, n=min(case.n, few), draws=min(case.draws, 2))
     _, set_up, _ = timed(lambda: make(small)())
     call = make(case)
