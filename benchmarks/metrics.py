@@ -7,10 +7,11 @@ installs the peers into .venv-peers first and then runs this; without them it se
 
 Every entry runs in a process of its own with ONE thread, on the same data. Times are CPU seconds (what the call would
 take alone on one core, whatever else the machine does), the smallest of the repeats; "set-up" is a first call with at
-most 300 examples (3200 for dakit), in which libraries are loaded and code is compiled. Memory is the growth of the process's peak during
-the first call at full size. On a GPU times are wall seconds with synchronisation, memory is the device's. Entries that
-would take longer than ``--patience`` seconds or more than ``--memory`` MiB are skipped and named. The exit status is 1
-where an entry of dakit failed or a value lies further from the exact one than the section's tolerance.
+most 300 examples (3200 for dakit), in which libraries are loaded and code is compiled. Memory is the growth of the
+process's peak during the first call at full size. On a GPU times are wall seconds with synchronisation, memory is the
+device's. Entries that would take longer than ``--patience`` seconds or more than ``--memory`` MiB are skipped and
+named. The exit status is 1 where an entry of dakit failed or a value lies further from the exact one than the
+section's tolerance.
 """
 
 from __future__ import annotations
