@@ -14,7 +14,7 @@ from dakit.metrics.kernels import median_heuristic
 from dakit.metrics.pairwise import blocks
 from dakit.metrics.samples import as_sample
 
-ROWS = 1024  # of a kernel matrix in memory at once
+ENTRIES = 2**21  # of a kernel matrix in memory at once: 16 MiB
 
 
 def cka(
@@ -65,7 +65,7 @@ def cka(
     Notes
     -----
     Linear kernel with fewer features than examples: O(n p q) time by ``|A'B|²``. Otherwise kernel matrices are made in
-    blocks of rows: O(n² (p + q)) time, O(n) memory beside the data.
+    blocks of rows: O(n² (p + q)) time, 16 MiB a block and O(n) memory beside the data.
 
     References
     ----------
@@ -243,7 +243,7 @@ def _kernel(x: Tensor, bandwidths: tuple[float, float] | None, which: int) -> Ca
     norms = x.square().sum(1)
 
     def rows(at: slice) -> Tensor:
-        squares = torch.addmm(norms[at, None] + norms, x[at], x.T, alpha=-2).clamp_(min=0)
+        squares = (norms[at, None] + norms).addmm_(x[at], x.T, alpha=-2).clamp_(min=0)
         return squares.div_(-bandwidths[which]).exp_()
 
     return rows
@@ -256,12 +256,12 @@ def _by_blocks(
     products = torch.zeros(3, dtype=torch.float64)
     rows: list[list[Tensor]] = [[], []]
     diagonals: list[list[Tensor]] = [[], []]
-    for at in blocks(n, tile=ROWS):
+    for at in blocks(n, tile=max(16, ENTRIES // n)):
         k, m = of_a(at), of_b(at)
         products += torch.tensor(
-            [float((x * y).sum()) for x, y in ((k, m), (k, k), (m, m))], dtype=torch.float64
+            [float(x.flatten() @ y.flatten()) for x, y in ((k, m), (k, k), (m, m))], dtype=torch.float64
         )
         for i, x in enumerate((k, m)):
             rows[i].append(x.sum(1))
-            diagonals[i].append(x.diagonal(at.start))
+            diagonals[i].append(x.diagonal(at.start).clone())  # a view would keep the block alive
     return products.tolist(), [torch.cat(r) for r in rows], [torch.cat(d) for d in diagonals]

@@ -1,6 +1,8 @@
 """CKA and the Procrustes distance."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -65,8 +67,9 @@ def test_linear_cka_against_matrices(n, p, q, unbiased):
 
 
 @pytest.mark.parametrize("unbiased", [True, False])
-def test_rbf_cka_against_matrices(unbiased):
-    a, b = views(1100, 3, 4)  # two blocks of rows
+def test_rbf_cka_against_matrices(unbiased, monkeypatch):
+    monkeypatch.setattr(sys.modules["dakit.metrics.similarity"], "ENTRIES", 6000)  # 20 rows of 300 at once
+    a, b = views(300, 3, 4)
     found = cka(a, b, kernel="rbf", unbiased=unbiased, bandwidths=(3.0, 20.0))
     assert found == pytest.approx(cka_by_matrices(a, b, "rbf", unbiased, (3.0, 20.0)), abs=1e-12)
     a, b = a[:60], b[:60]
@@ -76,11 +79,28 @@ def test_rbf_cka_against_matrices(unbiased):
     assert found == pytest.approx(cka_by_matrices(a, b, "rbf", unbiased, medians), abs=1e-12)
 
 
-def test_many_features_in_blocks():
+@pytest.mark.parametrize("unbiased", [True, False])
+def test_many_features_in_blocks(unbiased, monkeypatch):
+    monkeypatch.setattr(sys.modules["dakit.metrics.similarity"], "ENTRIES", 4000)
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(1300, 1500)), rng.normal(size=(1300, 5))
+    a, b = rng.normal(size=(200, 250)), rng.normal(size=(200, 5))
     b[:, 0] = 10 * a[:, 0]
-    assert cka(a, b) == pytest.approx(cka_by_matrices(a, b), abs=1e-12)
+    assert cka(a, b, unbiased=unbiased) == pytest.approx(cka_by_matrices(a, b, unbiased=unbiased), abs=1e-12)
+
+
+def test_no_kernel_matrix_is_kept():
+    # 3000 points make two matrices of 69 MiB; blocks of 16 MiB, of which a few are alive at once.
+    code = """
+import resource, numpy as np
+from dakit.metrics import cka
+x = np.random.default_rng(0).normal(size=(3000, 4))
+cka(x[:500], x[:500], kernel="rbf")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+cka(x, x + 1, kernel="rbf")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 120
 
 
 @pytest.mark.parametrize("options", [{}, {"unbiased": False}, {"kernel": "rbf"}])
