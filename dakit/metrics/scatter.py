@@ -101,7 +101,7 @@ def between_within_ratio(x: Any, y: Any, *, kind: str = "trace") -> float:
 
     Examples
     --------
-    >>> between_within_ratio([[-3.0], [-1.0], [1.0], [3.0]], [0, 0, 1, 1])  # 4 / 1
+    >>> round(between_within_ratio([[-3.0], [-1.0], [1.0], [3.0]], [0, 0, 1, 1]), 6)  # 4 / 1
     4.0
     """
     if kind not in ("trace", "fisher"):
