@@ -71,7 +71,7 @@ SECTIONS = {
         ("pot_sliced", "pot_sliced_torch"),
         _cases((5000, 64, 100), (5000, 64, 1000)),
         _cases((1000, 64, 100)),
-        relative=0.05,  # of random directions
+        relative=1e-4,
     ),
     "energy": Section(
         "Energy distance",
