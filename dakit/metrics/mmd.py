@@ -34,9 +34,10 @@ def mmd(
     bandwidths : float or sequence of float, optional
         Scales ``b`` of the squared distance. By default :func:`median_heuristic` times ¼, ½, 1, 2, 4. Bandwidths
         whose ratios are powers of two cost one exponential together.
-    kernel : {"rbf", "laplace", "imq"} or callable
-        ``exp(-D/b)``, ``exp(-sqrt(D/b))``, ``1/sqrt(1 + D/b)`` of the squared distance D, or a symmetric function of
-        two blocks of points, (a, d) and (b, d), to a matrix (a, b).
+    kernel : {"rbf", "laplace", "imq", "poly"}, Polynomial or callable
+        ``exp(-D/b)``, ``exp(-sqrt(D/b))``, ``1/sqrt(1 + D/b)`` of the squared distance D; ``(x.y / d + 1)^3`` or
+        another :class:`~dakit.metrics.Polynomial`, without bandwidths and always in float64; or a symmetric function
+        of two blocks of points, (a, d) and (b, d), to a matrix (a, b).
     unbiased : bool
         Leave out the pairs of a point with itself (U-statistic), so that equal distributions give 0 on average and
         some values are slightly negative. With False, they are kept (V-statistic): never negative, but too large by
@@ -45,7 +46,7 @@ def mmd(
     Returns
     -------
     float
-        MMD², the squared distance. For these kernels at most 2.
+        MMD², the squared distance. For the kernels of the distance at most 2.
 
     Raises
     ------

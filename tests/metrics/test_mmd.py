@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 from dakit.metrics import median_heuristic, mmd
+from dakit.metrics.polynomial import Polynomial
 from tests.metrics.reference import mmd_by_loops
 
 FIVE = [2.0, 4.0, 8.0, 16.0, 32.0]
@@ -306,3 +307,46 @@ def test_median_heuristic_passes_over_pairs_that_coincide():
         median_heuristic(np.full((5, 2), 0.1), np.full((3, 2), 0.1))
     with pytest.raises(ValueError, match="max_points"):
         median_heuristic(one_hot, one_hot, max_points=1)
+
+
+# -- the polynomial kernel ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unbiased", [True, False])
+@pytest.mark.parametrize("spec", ["poly", Polynomial(degree=2, gamma=0.7, coef0=0.0), Polynomial(degree=1)])
+def test_polynomial_kernel_against_sklearn(spec, unbiased):
+    xs, xt = samples(600, 530, 5)  # several tiles
+    given = Polynomial() if spec == "poly" else spec
+
+    def k(a, b):
+        return polynomial_kernel(a, b, degree=given.degree, gamma=given.gamma, coef0=given.coef0)
+
+    inside = []
+    for a in (xs, xt):
+        values, n = k(a, a), len(a)
+        if unbiased:  # its diagonal is not 1
+            inside.append((values.sum() - np.trace(values)) / (n * (n - 1)))
+        else:
+            inside.append(values.mean())
+    expected = sum(inside) - 2 * k(xs, xt).mean()
+    assert mmd(xs, xt, kernel=spec, unbiased=unbiased) == pytest.approx(expected, rel=1e-9)
+    single = mmd(xs.astype(np.float32), xt.astype(np.float32), kernel=spec, unbiased=unbiased)
+    assert single == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_polynomial_kernel_of_degree_1_sees_means_alone():
+    xs, _ = samples(500, 2, 3)
+    xs -= xs.mean(0)
+    assert mmd(xs, 5 * xs, kernel=Polynomial(degree=1), unbiased=False) == pytest.approx(0, abs=1e-12)
+    assert mmd(xs, 5 * xs, kernel=Polynomial(degree=2), unbiased=False) > 1
+
+
+def test_polynomial_kernel_refuses_what_overflows():
+    xs, xt = samples(10, 10)
+    with pytest.raises(ValueError, match="too large for a polynomial kernel of degree 3"):
+        mmd(xs * 1e60, xt * 1e60, kernel="poly")
+    with pytest.raises(ValueError, match="the polynomial kernel has none"):
+        mmd(xs, xt, kernel="poly", bandwidths=1.0)
+    for bad in ({"degree": 0}, {"degree": 1.5}, {"gamma": -1.0}, {"coef0": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            Polynomial(**bad)
