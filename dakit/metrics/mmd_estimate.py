@@ -108,7 +108,7 @@ def mmd_estimate(
     >>> x = np.random.default_rng(0).normal(size=(400, 2))
     >>> found = mmd_estimate(x[:200], x[200:] + 1, bandwidths=4.0)
     >>> truth = 2 * (1 - np.exp(-2 / 8)) * 4 / 8
-    >>> found.interval[0] < truth < found.interval[1], found.method
+    >>> bool(found.interval[0] < truth < found.interval[1]), found.method
     (True, 'exact')
     """
     xs, xt = as_pair(xs, xt, at_least=FEWEST)
