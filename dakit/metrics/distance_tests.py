@@ -63,8 +63,8 @@ def permutation_test(
     Raises
     ------
     TypeError, ValueError
-        If the distance is unknown or does not have such an option, a function returns NaN, or the samples do not suit
-        the distance.
+        If the distance is unknown or does not have such an option, its value is not a finite number, or the samples do
+        not suit it.
 
     Notes
     -----
@@ -122,7 +122,18 @@ def permutation_test(
         name = distance
         images = distance in ("idd",)
         evaluate = EVALUATORS[distance](*((xs, xt) if images else (flat_s, flat_t)), seed, **options)
-    return permute(evaluate, len(flat_s), len(flat_t), method=f"permutation test of {name}", **run)
+
+    def finite(labels: Tensor) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = evaluate(labels)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name} returned a value that is NaN or infinite; a permutation test needs a finite number for every "
+                "relabelling"
+            )
+        return values
+
+    return permute(finite, len(flat_s), len(flat_t), method=f"permutation test of {name}", **run)
 
 
 def distance_named(name: str) -> Callable[..., float]:
@@ -170,12 +181,7 @@ def _each(distance: Callable[[Any, Any], float], xs: Any, xt: Any, seed: int) ->
                 pair = observed.pop()
             else:
                 pair = pooled[rng.permutation(source)], pooled[rng.permutation(target)]
-            value = float(distance(*pair))
-            if value != value:
-                raise ValueError(
-                    "the distance returned NaN; a permutation test needs a number for every relabelling"
-                )
-            found.append(value)
+            found.append(float(distance(*pair)))
         return np.array(found)
 
     return evaluate

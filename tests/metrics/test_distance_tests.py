@@ -275,8 +275,10 @@ def test_bad_input():
         permutation_test(xs, xt, permutations=0)
     with pytest.raises(ValueError, match="NaN or infinite"):
         permutation_test(xs * np.nan, xt)
-    with pytest.raises(ValueError, match="the distance returned NaN"):
+    with pytest.raises(ValueError, match="returned a value that is NaN or infinite"):
         permutation_test(xs, xt, lambda a, b: np.nan)
+    with pytest.raises(ValueError, match="coral returned a value that is NaN or infinite"):
+        permutation_test(xs * 1e120, xt * 1e120, "coral")
     with pytest.raises(ValueError, match="exceed max_points=10"):
         permutation_test(xs, xt, "wasserstein", max_points=10)
     with pytest.raises(ValueError, match="needs images"):
