@@ -8,14 +8,30 @@ examples. scikit-learn and scipy load on first use.
 # Imported here and now, not lazily: `mmd` and `a_distance` are names of a function and of the file that holds it, and
 # the function has to win, in whatever order files are imported. The files themselves need torch and numpy alone.
 from dakit.metrics.a_distance import ADistance, a_distance, a_distance_estimate
+from dakit.metrics.alarms import alarm_threshold
+from dakit.metrics.bound import Bound, ben_david_bound
 from dakit.metrics.canonical import canonical_correlations, cca, pwcca, svcca
+from dakit.metrics.classifier_test import ClassifierTest, c2st
+from dakit.metrics.concept import ConceptShift, concept_shift
+from dakit.metrics.conditional import ClassDistances, class_distances, conditional_mmd, joint_mmd
 from dakit.metrics.consistency import Consistency, consistency
+from dakit.metrics.control_charts import Cusum, PageHinkley, chart_statistic
 from dakit.metrics.disparity import mdd_score
+from dakit.metrics.distance_tests import permutation_test
+from dakit.metrics.divergence import discrepancy, h_divergence
+from dakit.metrics.energy import energy_distance, energy_test
+from dakit.metrics.histograms import jensen_shannon
 from dakit.metrics.icv_idd import icv, idd
 from dakit.metrics.kernels import median_heuristic
 from dakit.metrics.mmd import mmd
+from dakit.metrics.mmd_estimate import mmd_estimate
 from dakit.metrics.moments import coral_distance, frechet_distance
+from dakit.metrics.monitoring import DriftMonitor, DriftRun
 from dakit.metrics.neighbourhoods import cluster_score, snd
+from dakit.metrics.neighbours import knn_test, mst_test
+from dakit.metrics.per_feature import FeatureTests, feature_tests
+from dakit.metrics.polynomial import Polynomial
+from dakit.metrics.power import PowerCurve, drawn_from, power_curve
 from dakit.metrics.predictions import (
     bnm,
     class_diversity,
@@ -26,63 +42,108 @@ from dakit.metrics.predictions import (
 )
 from dakit.metrics.published import PublishedShift, published_icv_idd
 from dakit.metrics.rank import feature_rank, rankme
+from dakit.metrics.resampling import interval
 from dakit.metrics.results import Estimate, TwoSampleTest
 from dakit.metrics.reverse import reverse_validation
 from dakit.metrics.scatter import between_within_ratio, scatter_by_class, within_class_scatter
 from dakit.metrics.silhouettes import silhouette_by_class, silhouette_by_domain
 from dakit.metrics.similarity import cka, procrustes
+from dakit.metrics.sliced import MaxSliced, max_sliced_wasserstein, sliced_wasserstein
 from dakit.metrics.summary import shift_numbers
 from dakit.metrics.transferability import h_score, leep, logme, nce
+from dakit.metrics.transport import sinkhorn_divergence, wasserstein
 from dakit.metrics.two_sample import mmd_test
 from dakit.metrics.weighted_risk import dev, effective_sample_size, importance_weights, iwcv
+from dakit.metrics.where import FeatureRanking, Witness, rank_features, witness
 
 __all__ = [
     "ADistance",
+    "Bound",
+    "ClassDistances",
+    "ClassifierTest",
+    "ConceptShift",
     "Consistency",
+    "Cusum",
+    "DriftMonitor",
+    "DriftRun",
     "Estimate",
+    "FeatureRanking",
+    "FeatureTests",
+    "MaxSliced",
+    "PageHinkley",
+    "Polynomial",
+    "PowerCurve",
     "PublishedShift",
     "TwoSampleTest",
+    "Witness",
     "a_distance",
     "a_distance_estimate",
+    "alarm_threshold",
+    "ben_david_bound",
     "between_within_ratio",
     "bnm",
+    "c2st",
     "canonical_correlations",
     "cca",
+    "chart_statistic",
     "cka",
+    "class_distances",
     "class_diversity",
     "cluster_score",
+    "concept_shift",
+    "conditional_mmd",
     "consistency",
     "coral_distance",
     "dev",
+    "discrepancy",
+    "drawn_from",
     "effective_sample_size",
+    "energy_distance",
+    "energy_test",
     "entropy_score",
     "feature_rank",
+    "feature_tests",
     "frechet_distance",
+    "h_divergence",
     "h_score",
     "icv",
     "idd",
     "importance_weights",
     "information_maximisation",
+    "interval",
     "iwcv",
+    "jensen_shannon",
+    "joint_mmd",
+    "knn_test",
     "leep",
     "logme",
+    "max_sliced_wasserstein",
     "mdd_score",
     "median_heuristic",
     "mmd",
+    "mmd_estimate",
     "mmd_test",
+    "mst_test",
     "nce",
+    "permutation_test",
+    "power_curve",
     "procrustes",
     "published_icv_idd",
     "pwcca",
+    "rank_features",
     "rankme",
     "reverse_validation",
     "scatter_by_class",
     "shift_numbers",
     "silhouette_by_class",
     "silhouette_by_domain",
+    "sinkhorn_divergence",
+    "sliced_wasserstein",
     "snd",
     "source_accuracy",
     "source_risk",
     "svcca",
+    "wasserstein",
     "within_class_scatter",
+    "witness",
 ]

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dakit.metrics.control_charts import Chart, Cusum, as_series
+from dakit.metrics.alarms import null_runs, null_windows, upper_quantile
+from dakit.metrics.control_charts import Chart, Cusum
 from dakit.metrics.kernels import median_heuristic
 from dakit.metrics.samples import as_sample
 
@@ -117,13 +118,13 @@ class DriftMonitor:
     of one subject) windows vary more than shuffled rows do, and false alarms are more frequent than stated, often by
     much. Thin the stream out, or give one row per independent unit.
 
-    A calibrating half of h rows is worth h / window independent windows: each simulated run has its own error of
-    the mean, that of so many windows, and the windows, which are drawn without repetition, have their spread
-    divided by ``sqrt(1 - window/h)``. Both are right for metrics that are nearly a mean over the window and cautious
-    for quadratic ones such as MMD²: with 400 Gaussian rows and windows of 20, an alarm came in XX of the runs for a
-    stated 5 %. With heavy tails a small reference may hold no extreme row, and alarms are more frequent than stated:
-    XX for squared exponential values and a mean. A run whose false-alarm probability over its horizon is ``1 - 1/e = 0.632`` has a
-    mean time between false alarms (ARL0) of about one horizon.
+    A calibrating half of h rows is worth h / window independent windows: each simulated run has its own error of the
+    mean, that of so many windows, and the windows, which are drawn without repetition, have their spread divided by
+    ``sqrt(1 - window/h)``. Both are right for metrics that are nearly a mean over the window, and cautious for
+    quadratic ones such as MMD². With heavy tails a small reference may hold no extreme row, and alarms are more
+    frequent than stated: about 11 % instead of 5 for 400 squares of exponential values and a metric that is a mean. A
+    run whose false-alarm probability over its horizon is ``1 - 1/e = 0.632`` has a mean time between false alarms
+    (ARL0) of about one horizon.
 
     Kept in memory: the comparing half, the last ``window`` rows, the chart's few numbers and the null values.
 
@@ -189,9 +190,9 @@ class DriftMonitor:
             self._metric = lambda rows: metric(of_numpy, rows.numpy())
 
         count = resamples * math.ceil(window / step)
-        null = np.array([self._value(held[at]) for at in _null_windows(len(held), window, step, count, rng)])
+        null = np.array([self._value(held[at]) for at in null_windows(len(held), window, step, count, rng)])
         null = null.mean() + (null - null.mean()) / math.sqrt(1 - window / len(held))
-        maxima, first, self._centre, self._scale = _null_runs(
+        maxima, first, self._centre, self._scale = null_runs(
             null,
             self.chart,
             horizon=horizon,
@@ -202,7 +203,7 @@ class DriftMonitor:
             simulations=simulations,
             rng=rng,
         )
-        self.threshold = _quantile(maxima, false_alarm)
+        self.threshold = upper_quantile(maxima, false_alarm)
         self._null_z = np.sort(first)
         self.reset()
 
@@ -267,82 +268,16 @@ class DriftMonitor:
         return value
 
 
-def alarm_threshold(
-    values: Any,
-    chart: Chart,
-    *,
-    horizon: int,
-    false_alarm: float = 0.05,
-    independent: float | None = None,
-    block: int = 1,
-    simulations: int = 2000,
-    seed: int = 0,
-) -> float:
-    """Threshold that a chart exceeds within ``horizon`` windows with a given probability when nothing changes.
-
-    Runs are simulated from ``values``. Each is standardised with an error of its own, such as the mean and the standard
-    deviation of ``independent`` windows have.
-
-    Parameters
-    ----------
-    values : array of shape (k,)
-        The metric on windows without drift.
-    chart : Chart
-    horizon : int
-        Windows a run.
-    false_alarm : float in (0, 1)
-    independent : float, optional
-        How many independent windows ``values`` are worth; all of them by default.
-    block : int
-        Values that are drawn together, where neighbouring ones depend on each other (overlapping windows).
-    simulations : int
-        Number of runs.
-    seed : int
-
-    Returns
-    -------
-    float
-        In the units of the chart on ``(value - mean(values)) / std(values)``.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than 2 values or they are all equal, a number is out of its range, or ``simulations`` are too
-        few for ``false_alarm``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> null = np.random.default_rng(0).normal(size=1000)
-    >>> low, high = (alarm_threshold(null, Cusum(), horizon=h) for h in (10, 100))
-    >>> low < high
-    True
-    """
-    values = as_series(values, "values", at_least=2)
-    rng = np.random.default_rng(seed)
-    independent = len(values) if independent is None else independent
-    maxima, *_ = _null_runs(
-        values,
-        chart,
-        horizon=horizon,
-        independent=independent,
-        spread=math.sqrt(1 / (2 * max(2, independent))),
-        block=block,
-        simulations=simulations,
-        rng=rng,
-    )
-    return _quantile(maxima, false_alarm)
-
-
 class KernelDistance:
     """Unbiased MMD² between a fixed sample and windows, ``mean_b exp(-|x - y|² / b)``; what the sample costs by itself
     is paid once.
     """
 
     def __init__(self, reference: Tensor, bandwidths: list[float]) -> None:
-        self.reference, self.bandwidths = reference, bandwidths
+        # Squares of large float32 numbers overflow; windows are small enough for float64.
+        self.reference, self.bandwidths = reference.double(), bandwidths
         n = len(reference)
-        self.own = (sum(self._total(rows) for rows in reference.split(_BLOCK)) - n) / (n * (n - 1))
+        self.own = (sum(self._total(rows) for rows in self.reference.split(_BLOCK)) - n) / (n * (n - 1))
 
     def _kernel(self, a: Tensor, b: Tensor) -> float:
         squared = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square_()
@@ -353,77 +288,6 @@ class KernelDistance:
         return sum(self._kernel(block, rows) for block in self.reference.split(_BLOCK))
 
     def __call__(self, window: Tensor) -> float:
-        n, m = len(self.reference), len(window)
+        n, m, window = len(self.reference), len(window), window.double()
         inside = (self._kernel(window, window) - m) / (m * (m - 1))
         return self.own + inside - 2 * self._total(window) / (n * m)
-
-
-def _null_windows(n: int, window: int, step: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of windows without drift, (count, window): no window holds a row twice."""
-    if step == window:
-        return np.array([rng.choice(n, window, replace=False, shuffle=False) for _ in range(count)])
-    # A stream of random rows, none of which returns within a window's length.
-    stream = list(rng.choice(n, window, replace=False))
-    recent = set(stream)
-    while len(stream) < window + step * (count - 1):
-        row = int(rng.integers(n))
-        recent.discard(stream[-window])
-        while row in recent:
-            row = int(rng.integers(n))
-        recent.add(row)
-        stream.append(row)
-    return np.lib.stride_tricks.sliding_window_view(np.array(stream), window)[::step].copy()
-
-
-def _null_runs(
-    null: np.ndarray,
-    chart: Chart,
-    *,
-    horizon: int,
-    independent: float,
-    spread: float,
-    block: int,
-    simulations: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Largest statistic and first standardised value of each run without drift; mean and spread of the values.
-
-    Each run is standardised with an error of its own: that of the mean of ``independent`` windows, and the relative
-    error ``spread`` of the standard deviation.
-    """
-    for name, number in (("horizon", horizon), ("block", block), ("simulations", simulations)):
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
-    if not independent >= 2:
-        raise ValueError(f"independent must be at least 2 windows, got {independent}")
-    centre, scale = float(null.mean()), float(null.std(ddof=1))
-    if not scale > 1e-9 * abs(centre):
-        raise ValueError(
-            f"the metric is {centre:g} on all windows without drift; without spread it sets no threshold"
-        )
-    z = (null - centre) / scale
-    error = rng.choice(z, (simulations, max(2, int(independent)))).mean(1)
-    factor = np.exp(spread * rng.normal(size=simulations))
-    state, maxima = chart.start(simulations), np.full(simulations, -np.inf)
-    first = None
-    for t in range(horizon):
-        if t % block == 0:
-            at = rng.integers(len(z), size=simulations)
-        drawn = (z[(at + t % block) % len(z)] - error) * factor
-        first = drawn if first is None else first
-        state, statistic = chart.step(state, drawn)
-        maxima = np.maximum(maxima, statistic)
-    return maxima, first, centre, scale
-
-
-def _quantile(maxima: np.ndarray, false_alarm: float) -> float:
-    """The value that a further run exceeds with probability at most ``false_alarm``."""
-    if not 0 < false_alarm < 1:
-        raise ValueError(f"false_alarm must lie strictly between 0 and 1, got {false_alarm}")
-    rank = math.ceil((1 - false_alarm) * (len(maxima) + 1))
-    if rank > len(maxima):
-        raise ValueError(
-            f"{len(maxima)} simulations cannot tell a false-alarm probability of {false_alarm}; "
-            f"use at least {math.ceil(1 / false_alarm)}"
-        )
-    return float(np.sort(maxima)[rank - 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -66,8 +67,7 @@ def interval(
     -------
     Estimate
         ``value`` is the metric of the whole samples. The interval is not cut at 0: a lower end below 0 says that no
-        difference cannot be excluded. With subsampling the interval is corrected for a bias that falls as 1/size, and
-        need not be centred at ``value``.
+        difference cannot be excluded. With subsampling it is symmetric about ``value``.
 
     Raises
     ------
@@ -80,13 +80,14 @@ def interval(
     Parts of sizes ``f n`` and ``f m``, drawn without repetition, vary about the value of the whole as the whole varies
     about the truth, up to a factor: ``metric(part) - metric(whole)`` has the variance ``C ((f n)^-2r - n^-2r)``,
     and ``metric(whole) - truth`` has ``C n^-2r``. The differences are multiplied by ``(f^-2r - 1)^-1/2``, which is 1
-    for ``f = r = 1/2``; their quantiles, taken off the value, are the interval (Politis and Romano, with the correction
-    for a finite population).
+    for ``f = r = 1/2``; the quantile of their sizes is the half width (Politis and Romano, with the correction for a
+    finite population). A symmetric interval covers better here than one with equal tails: a squared distance varies
+    more the larger it is, which makes differences skewed the wrong way.
 
     A bootstrap sample holds copies. A distance that compares pairs of points then meets pairs of distance 0 that no
-    sample from a continuous distribution has: the unbiased MMD² is raised by about ``(1 - mean k)(1/n + 1/m)``, which
-    is more than its own standard deviation where the distributions are equal, and a nearest-neighbour distance breaks
-    down altogether. This is why subsampling is the default.
+    sample from a continuous distribution has: the unbiased MMD² becomes the biased one on average, larger by about
+    ``(1 - mean k) (1/n + 1/m)``, which between equal distributions is no less than its standard deviation, and a
+    nearest-neighbour distance breaks down altogether. This is why subsampling is the default.
 
     References
     ----------
@@ -136,11 +137,9 @@ def interval(
         # The sizes that were drawn, not the fraction that was asked for; of two samples the rounder one hardly matters.
         drawn = _size(min(n, m), fraction) / min(n, m)
         differences = differences / math.sqrt(drawn ** (-2 * rate) - 1)
-        low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+        half = float(np.quantile(np.abs(differences), level))
         spread = float(np.sqrt((differences**2).mean() - differences.mean() ** 2))
-        return Estimate(
-            value, spread, (value - float(high), value - float(low)), level, f"subsampling, rate {rate:.2g}"
-        )
+        return Estimate(value, spread, (value - half, value + half), level, f"subsampling, rate {rate:.2g}")
     if method == "jackknife":
         spread = _jackknife(at, n, m, paired)
         from scipy.stats import norm
@@ -228,20 +227,24 @@ def _bootstrap(
         statistic: Callable[..., float] = lambda rows: at(rows, rows)  # noqa: E731
     else:
         data, statistic = (np.arange(n), np.arange(m)), at
-    found = bootstrap(
-        data,
-        statistic,
-        n_resamples=resamples,
-        vectorized=False,
-        confidence_level=level,
-        method="percentile" if method == "bootstrap" else "BCa",
-        rng=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of values that agree; answered below
+        found = bootstrap(
+            data,
+            statistic,
+            n_resamples=resamples,
+            vectorized=False,
+            confidence_level=level,
+            method="percentile" if method == "bootstrap" else "BCa",
+            rng=np.random.default_rng(seed),
+        )
     ends = found.confidence_interval
     low, high = float(ends.low), float(ends.high)
     spread = float(found.standard_error)
     if spread == 0:  # all resamples agree, which leaves BCa without a correction
         low = high = value
+    elif not math.isfinite(low + high):
+        raise ValueError("BCa has no correction here, for too many resamples agree; use method='bootstrap'")
     return Estimate(
         value, spread, (low, high), level, "BCa bootstrap" if method == "bca" else "percentile bootstrap"
     )
