@@ -10,19 +10,40 @@ examples. scikit-learn and scipy load on first use.
 from dakit.metrics.a_distance import ADistance, a_distance, a_distance_estimate
 from dakit.metrics.alarms import alarm_threshold
 from dakit.metrics.bound import Bound, ben_david_bound
+from dakit.metrics.calibration import Reliability, brier, classwise_ece, ece, nll, reliability
 from dakit.metrics.canonical import canonical_correlations, cca, pwcca, svcca
 from dakit.metrics.classifier_test import ClassifierTest, c2st
 from dakit.metrics.concept import ConceptShift, concept_shift
 from dakit.metrics.conditional import ClassDistances, class_distances, conditional_mmd, joint_mmd
 from dakit.metrics.consistency import Consistency, consistency
 from dakit.metrics.control_charts import Cusum, PageHinkley, chart_statistic
+from dakit.metrics.covariate_weights import Weights, clip_weights, covariate_weights
+from dakit.metrics.density_ratio import kliep_weights, ulsif_weights
 from dakit.metrics.disparity import mdd_score
 from dakit.metrics.distance_tests import permutation_test
 from dakit.metrics.divergence import discrepancy, h_divergence
+from dakit.metrics.domain_odds import classifier_weights
 from dakit.metrics.energy import energy_distance, energy_test
+from dakit.metrics.expected_accuracy import (
+    average_confidence,
+    average_thresholded_confidence,
+    difference_of_confidences,
+    generalised_disagreement,
+)
 from dakit.metrics.histograms import jensen_shannon
 from dakit.metrics.icv_idd import icv, idd
+from dakit.metrics.kernel_mean_matching import kmm_weights
 from dakit.metrics.kernels import median_heuristic
+from dakit.metrics.label_shift import bbse, rlls
+from dakit.metrics.label_shift_detection import adjust_probabilities, label_shift_test
+from dakit.metrics.label_shift_em import mlls
+from dakit.metrics.label_shift_result import LabelShift, UnidentifiableWarning
+from dakit.metrics.logit_scaling import (
+    LogitScaling,
+    bias_corrected_scaling,
+    temperature_scaling,
+    vector_scaling,
+)
 from dakit.metrics.mmd import mmd
 from dakit.metrics.mmd_estimate import mmd_estimate
 from dakit.metrics.moments import coral_distance, frechet_distance
@@ -46,6 +67,7 @@ from dakit.metrics.resampling import interval
 from dakit.metrics.results import Estimate, TwoSampleTest
 from dakit.metrics.reverse import reverse_validation
 from dakit.metrics.scatter import between_within_ratio, scatter_by_class, within_class_scatter
+from dakit.metrics.shifted_calibration import calibration_under_shift
 from dakit.metrics.silhouettes import silhouette_by_class, silhouette_by_domain
 from dakit.metrics.similarity import cka, procrustes
 from dakit.metrics.sliced import MaxSliced, max_sliced_wasserstein, sliced_wasserstein
@@ -69,34 +91,52 @@ __all__ = [
     "Estimate",
     "FeatureRanking",
     "FeatureTests",
+    "LabelShift",
+    "LogitScaling",
     "MaxSliced",
     "PageHinkley",
     "Polynomial",
     "PowerCurve",
     "PublishedShift",
+    "Reliability",
     "TwoSampleTest",
+    "UnidentifiableWarning",
+    "Weights",
     "Witness",
     "a_distance",
     "a_distance_estimate",
+    "adjust_probabilities",
     "alarm_threshold",
+    "average_confidence",
+    "average_thresholded_confidence",
+    "bbse",
     "ben_david_bound",
     "between_within_ratio",
+    "bias_corrected_scaling",
     "bnm",
+    "brier",
     "c2st",
+    "calibration_under_shift",
     "canonical_correlations",
     "cca",
     "chart_statistic",
     "cka",
     "class_distances",
     "class_diversity",
+    "classifier_weights",
+    "classwise_ece",
+    "clip_weights",
     "cluster_score",
     "concept_shift",
     "conditional_mmd",
     "consistency",
     "coral_distance",
+    "covariate_weights",
     "dev",
+    "difference_of_confidences",
     "discrepancy",
     "drawn_from",
+    "ece",
     "effective_sample_size",
     "energy_distance",
     "energy_test",
@@ -104,6 +144,7 @@ __all__ = [
     "feature_rank",
     "feature_tests",
     "frechet_distance",
+    "generalised_disagreement",
     "h_divergence",
     "h_score",
     "icv",
@@ -114,17 +155,22 @@ __all__ = [
     "iwcv",
     "jensen_shannon",
     "joint_mmd",
+    "kliep_weights",
+    "kmm_weights",
     "knn_test",
+    "label_shift_test",
     "leep",
     "logme",
     "max_sliced_wasserstein",
     "mdd_score",
     "median_heuristic",
+    "mlls",
     "mmd",
     "mmd_estimate",
     "mmd_test",
     "mst_test",
     "nce",
+    "nll",
     "permutation_test",
     "power_curve",
     "procrustes",
@@ -132,7 +178,9 @@ __all__ = [
     "pwcca",
     "rank_features",
     "rankme",
+    "reliability",
     "reverse_validation",
+    "rlls",
     "scatter_by_class",
     "shift_numbers",
     "silhouette_by_class",
@@ -143,6 +191,9 @@ __all__ = [
     "source_accuracy",
     "source_risk",
     "svcca",
+    "temperature_scaling",
+    "ulsif_weights",
+    "vector_scaling",
     "wasserstein",
     "within_class_scatter",
     "witness",
