@@ -43,7 +43,7 @@ def test_against_a_general_optimiser(bound, epsilon, seed):
         options={"ftol": 1e-14, "maxiter": 1000},
     )
     found = kmm_weights(
-        xs, xt, bandwidth=2.0, bound=bound, epsilon=epsilon, tolerance=1e-8, max_iterations=4000
+        xs, xt, bandwidth=2.0, bound=bound, epsilon=epsilon, tolerance=1e-8, max_iterations=2000
     )
     raw = found.values * found.raw_mean
     assert raw.max() <= bound + 1e-9
@@ -54,7 +54,7 @@ def test_against_a_general_optimiser(bound, epsilon, seed):
 def test_optimality_conditions():
     # On the constraint mean w = 1: the slope is equal where 0 < w < bound, no less at 0 and no more at the bound.
     xs, xt = samples(60, 70)
-    w = kmm_weights(xs, xt, bandwidth=2.0, bound=4.0, epsilon=0.0, tolerance=1e-8, max_iterations=6000).values
+    w = kmm_weights(xs, xt, bandwidth=2.0, bound=4.0, epsilon=0.0, tolerance=1e-8, max_iterations=3000).values
     slope = rbf_kernel(xs, xs, 0.5) @ w / 60 - rbf_kernel(xs, xt, 0.5).mean(1)
     inside = (w > 1e-3) & (w < 4 - 1e-3)
     level = slope[inside].mean()
@@ -67,7 +67,7 @@ def test_optimality_conditions():
 
 def test_gap_is_an_upper_bound_and_falls():
     xs, xt = samples(100, 100)
-    best = kmm_weights(xs, xt, bandwidth=1.0, epsilon=0, tolerance=1e-9, max_iterations=4000)
+    best = kmm_weights(xs, xt, bandwidth=1.0, epsilon=0, tolerance=1e-9, max_iterations=2000)
     for iterations in (1, 10, 100):
         early = kmm_weights(xs, xt, bandwidth=1.0, epsilon=0, tolerance=1e-12, max_iterations=iterations)
         excess = squared_mmd(early.values, xs, xt, 1.0) - squared_mmd(best.values, xs, xt, 1.0)
