@@ -19,7 +19,13 @@ from dakit.metrics.neighbours import knn_test, mst_test
 from dakit.metrics.permutation import permute
 from dakit.metrics.results import TwoSampleTest
 from dakit.metrics.samples import as_pair, as_tensor
-from dakit.metrics.sliced import max_sliced_wasserstein, sliced_under, sliced_wasserstein
+from dakit.metrics.sliced import (
+    check_power,
+    max_sliced_wasserstein,
+    pooled_in_unit,
+    sliced_under,
+    sliced_wasserstein,
+)
 from dakit.metrics.transport import cost_matrix, sinkhorn_divergence, transport_cost, wasserstein
 from dakit.metrics.two_sample import mmd_test
 
@@ -120,8 +126,8 @@ def permutation_test(
                 f"got {distance!r}"
             )
         name = distance
-        images = distance in ("idd",)
-        evaluate = EVALUATORS[distance](*((xs, xt) if images else (flat_s, flat_t)), seed, **options)
+        pair = (xs, xt) if distance == "idd" else (flat_s, flat_t)  # images keep their shape
+        evaluate = EVALUATORS[distance](*pair, seed, **options)
 
     def finite(labels: Tensor) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -261,8 +267,6 @@ def _wasserstein(xs: Tensor, xt: Tensor, seed: int, *, p: float = 2.0, max_point
             f"samples of {len(xs)} and {len(xt)} examples exceed max_points={max_points}, and each relabelling is a "
             "linear program; raise it, or take 'sliced_wasserstein'"
         )
-    from dakit.metrics.sliced import check_power, pooled_in_unit
-
     check_power(p)
     points, scale = pooled_in_unit(xs.double(), xt.double())
     points = points.cpu().numpy()
