@@ -198,10 +198,14 @@ def main() -> int:
         "--sizes", nargs="+", type=size, help="n x d in place of the sections' own, as 5000x64"
     )
     parser.add_argument("--patience", type=float, default=30, help="skip entries that take more seconds")
-    parser.add_argument("--memory", type=float, default=2000, help="skip entries that take more MiB")
+    parser.add_argument(
+        "--memory", type=float, help="skip entries that take more MiB (a third of the machine's)"
+    )
     parser.add_argument("--device", default="cpu", help="cuda for the first GPU")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args()
+    if options.memory is None:
+        options.memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20 / 3
     if unknown := set(options.sections) - set(names):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     import torch

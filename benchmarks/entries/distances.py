@@ -37,7 +37,7 @@ def pot_sliced_torch(case: Case):
     return lambda: float(ot.sliced_wasserstein_distance(xs, xt, projections=directions))
 
 
-@entry(library="dcor", seconds=lambda c: 8e-7 * c.n**2, mib=lambda c: 3e-5 * c.n**2)
+@entry(library="dcor", seconds=lambda c: 9e-7 * c.n**2, mib=lambda c: 2.6e-4 * c.n**2)
 def dcor_energy(case: Case):
     import dcor
 
@@ -47,7 +47,7 @@ def dcor_energy(case: Case):
 
 @entry(
     library="geomloss",
-    seconds=lambda c: 2e-8 * c.n**2,
+    seconds=lambda c: 5e-8 * c.n**2,
     mib=lambda c: 2e-5 * c.n**2,
     on_device=True,
     note="half of the energy distance, doubled in the comparison",

@@ -36,7 +36,7 @@ def matrix_test(case: Case):
 @entry(
     library="alibi-detect",
     seconds=lambda c: 2e-8 * c.n**2 * c.draws,
-    mib=lambda c: 1e-4 * c.n**2,
+    mib=lambda c: 2e-3 * c.n**2,
     on_device=True,
     note="p can be 0",
 )
@@ -80,7 +80,7 @@ def alibi_keops_test(case: Case):
 @entry(
     library="torchdrift",
     seconds=lambda c: 1.8e-8 * c.n**2 * c.draws,
-    mib=lambda c: 1e-4 * c.n**2,
+    mib=lambda c: 2e-3 * c.n**2,
     on_device=True,
     note="keeps the diagonal, as above; p can be 0",
     expected=lambda c, value: value + 2 / (c.n - 1),
