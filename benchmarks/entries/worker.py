@@ -59,7 +59,7 @@ def measure(name: str, case: Case, repeats: int) -> dict:
 
     make = ENTRIES[name].make
     few = WARM_UP if ENTRIES[name].library else WARM_UP_OF_OURS
-    small = replace(case, n=min(case.n, few), draws=min(case.draws, 2))
+    small = replace(case, n=min(case.n, few), d=min(case.d, 512), draws=min(case.draws, 2))
     _, set_up, _ = timed(lambda: make(small)())
     call = make(case)
     if on_gpu:
