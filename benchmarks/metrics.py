@@ -118,7 +118,8 @@ def show(section: Section, case: Case, found: dict, device: str) -> None:
             print(f"  {name:26}{'not installed' if lacks else 'failed'}: ", end="")
             print(row.get("missing") or row["failed"])
             continue
-        times = f"{row[clock] / ours:.1f}" if ours else ""
+        times = row[clock] / ours if ours else None
+        times = "" if times is None else f"{times:.1f}" if times >= 1 else f"{times:.2g}"
         mib = "" if row["peak_mib"] is None else f"{row['peak_mib']:,.0f}"
         difference = f"{row['difference']:+.1e}" if "difference" in row else ""
         mark = {True: "", False: " DISAGREES", None: ""}[row.get("agrees")]
