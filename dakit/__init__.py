@@ -22,12 +22,14 @@ _SHORTCUTS = {
     "Run": "dakit.training",
     "evaluate": "dakit.training",
     "fit": "dakit.training",
+    "shift_report": "dakit.bench",
 }
 
 __all__ = ["__version__", *_SUBPACKAGES, *sorted(_SHORTCUTS)]
 
 if TYPE_CHECKING:
     from dakit import bench, course, domains, losses, methods, metrics, models, training, views
+    from dakit.bench import shift_report
     from dakit.domains import Domain, DomainSet, load
     from dakit.training import Run, evaluate, fit
 

@@ -94,29 +94,54 @@ def shift(
     b: Annotated[str, typer.Argument(metavar="B", help="the same kinds")],
     label_column: LabelColumn = None,
     metrics: Annotated[
-        str | None, typer.Option(help="Comma-separated: mmd,a_distance,coral,frechet,idd,icv")
+        str | None,
+        typer.Option(help="These numbers alone, on inputs as they are: mmd,a_distance,coral,frechet,idd,icv"),
     ] = None,
+    permutations: Annotated[int, typer.Option(min=1, help="Relabellings of each permutation test.")] = 500,
+    alpha: Annotated[
+        float, typer.Option(help="Probability of a false alarm, over all tests together.")
+    ] = 0.05,
+    max_points: Annotated[int, typer.Option(help="Larger sets are thinned to so many examples.")] = 3000,
     seed: Annotated[int, typer.Option(help="Of permutations and folds.")] = 0,
     as_json: Json = False,
-    html: Annotated[Path | None, typer.Option(help="Write a self-contained page.", dir_okay=False)] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report as a self-contained page.", dir_okay=False)
+    ] = None,
 ) -> None:
-    """Measure how far apart two data sets are."""
+    """Report how far apart two data sets are: what moved, how much, where, and what to do about it."""
     from dakit.bench.shift import measure_shift
     from dakit.domains import open_pair
 
+    if html is not None and html.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a page is saved as .html, got {html.name!r}")
     source, target = open_pair(a, b, label_column=label_column, same_classes=False)
-    names = None if metrics is None else [m.strip() for m in metrics.split(",") if m.strip()]
-    measured = measure_shift(source, target, names, seed=seed)
-    if html is not None:
-        from dakit.bench.pages import shift_page
+    sides = {side: _describe(d) for side, d in (("source", source), ("target", target))}
+    if metrics is not None:
+        if html is not None:
+            raise ValueError("--html writes the whole report; leave out --metrics")
+        names = [m.strip() for m in metrics.split(",") if m.strip()]
+        measured = measure_shift(source, target, names, seed=seed)
+        if as_json:
+            terminal.print_json({**sides, "metrics": measured, "seed": seed})
+        else:
+            _print_metrics(source, target, measured)
+        return
+    from dakit.bench.report import shift_report
 
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(shift_page(source, target, measured), encoding="utf-8")
+    report = shift_report(
+        source, target, permutations=permutations, alpha=alpha, max_points=max_points, seed=seed
+    )
+    if html is not None:
+        report.save(html)
         terminal.say(f"wrote {html}", quiet=as_json)
     if as_json:
-        sides = {side: _describe(d) for side, d in (("source", source), ("target", target))}
-        terminal.print_json({**sides, "metrics": measured, "seed": seed})
+        measured = measure_shift(source, target, seed=seed)
+        terminal.print_json({**sides, "metrics": measured, "report": report.as_dict(), "seed": seed})
         return
+    terminal.console().print(*report.rich_parts())
+
+
+def _print_metrics(source: Any, target: Any, measured: dict[str, float | None]) -> None:
     from rich.table import Table
 
     table = Table(

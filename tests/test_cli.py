@@ -74,6 +74,29 @@ def test_shift_json_is_one_object_and_nothing_else(dakit, files, kind):
     assert (got["source"]["classes"] is None) == (kind == "npy")
 
 
+def test_shift_reports_what_moved(dakit, files):
+    code, out, err = dakit("shift", files / "near.csv", files / "far.csv", "--label-column", "kind")
+    assert code == 0, err
+    for words in ("the inputs", "yes", "MMD²", "Families of methods"):
+        assert words in out
+    _, out, _ = dakit(
+        "shift",
+        files / "near.csv",
+        files / "far.csv",
+        "--label-column",
+        "kind",
+        "--json",
+        "--permutations",
+        99,
+    )
+    report = json.loads(out)["report"]
+    assert report["moved"]["covariate"] is True
+    assert report["settings"]["permutations"] == 99
+    mmd = next(t for t in report["moved"]["tests"] if t["name"].startswith("MMD²"))
+    assert mmd["pvalue"] == pytest.approx(0.01)
+    assert list(report["where"]["features"]) == list(pd.read_csv(files / "near.csv").columns.drop("kind"))
+
+
 def test_shift_with_itself_is_not_significant(dakit, files):
     _, out, _ = dakit("shift", files / "near.npy", files / "near.npy", "--json", "--metrics", "mmd,coral")
     got = json.loads(out)["metrics"]
@@ -220,6 +243,16 @@ def test_unknown_metric_and_method_list_the_known_ones(dakit, files):
         *dakit("adapt", "--source", files / "near.npz", "--target", files / "far.npz", "--method", "magic")
     )
     assert "deep_coral" in err
+
+
+def test_a_report_cannot_be_made_of_too_little_or_of_wrong_numbers(dakit, files):
+    pair = (files / "near.npy", files / "far.npy")
+    assert "alpha must lie" in one_sentence(*dakit("shift", *pair, "--alpha", 1.5))
+    assert "max_points" in one_sentence(*dakit("shift", *pair, "--max-points", 3))
+    assert "leave out --metrics" in one_sentence(
+        *dakit("shift", *pair, "--metrics", "mmd", "--html", files / "page.html")
+    )
+    assert "saved as .html" in one_sentence(*dakit("shift", *pair, "--html", files / "page.txt"))
 
 
 def test_usage_error_is_one_sentence(dakit):

@@ -10,9 +10,21 @@ _HOMES = {
     "compare": "comparison",
     "PAIRS": "demo",
     "run_demo": "demo",
+    "ShiftReport": "report",
+    "shift_report": "report",
 }
 
-__all__ = ["PAIRS", "Comparison", "Result", "Task", "compare", "make_task", "run_demo"]
+__all__ = [
+    "PAIRS",
+    "Comparison",
+    "Result",
+    "ShiftReport",
+    "Task",
+    "compare",
+    "make_task",
+    "run_demo",
+    "shift_report",
+]
 
 
 def __getattr__(name: str):

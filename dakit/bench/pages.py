@@ -124,17 +124,4 @@ def _through_training(c: Comparison, method: str) -> View:
     return views.embedding(run, task.source, task.target, title=f"{c.name}: features while {method} trains")
 
 
-def shift_page(source: Domain, target: Domain, measured: Mapping[str, float | None]) -> str:
-    """HTML of ``dakit shift``: the numbers, the two domains in one picture, and examples where they are images."""
-    rows = [{"metric": name, "value": "–" if v is None else f"{v:.4g}"} for name, v in measured.items()]
-    sizes = f"{len(source)} and {len(target)} examples of shape {source.shape}"
-    parts: list[Any] = [views.table(rows, caption=f"{source.name} → {target.name}", note=sizes)]
-    if source.kind == "image" and source.shape[0] in (1, 3):
-        parts.append(views.samples(source, target))
-    parts.append(
-        views.embedding(source, target, title=f"{source.name} and {target.name}, inputs as they are")
-    )
-    return views.page(f"Shift from {source.name} to {target.name}", *parts).html()
-
-
-__all__ = ["alignment", "comparison_page", "percent", "shift_page", "verdict"]
+__all__ = ["alignment", "comparison_page", "percent", "verdict"]

@@ -19,6 +19,7 @@ from dakit.views.labels import number
 from dakit.views.palette import PLOTLY_CONFIG, Marker
 from dakit.views.view import View
 
+LONG = 48  # letters, beyond which a cell's text goes over several lines
 POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -174,7 +175,7 @@ def _table(part: Table, key: str) -> str:
     for row in part.rows:
         first, *rest = [html.escape(_cell(value)) for value in row]
         cells = "".join(f"<td{_numeric(part, i)}>{cell}</td>" for i, cell in enumerate(rest, 1))
-        rows.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+        rows.append(f'<tr><th scope="row"{_numeric(part, 0)}>{first}</th>{cells}</tr>')
     note = f'<p class="note">{html.escape(part.note)}</p>' if part.note else ""
     # A wide table scrolls inside its own region, which the keyboard can reach; the page never does.
     return (
@@ -191,13 +192,15 @@ def _cell(value: Any) -> str:
 
 
 def _numeric(part: Table, column: int) -> str:
-    """Columns of numbers are set flush right; a number may carry a sign, a spread or a unit."""
+    """Columns of numbers are set flush right; a number may carry a sign, a spread or a unit. Long texts wrap."""
     cells = [_cell(row[column]) for row in part.rows]
-    return (
-        ' class="number"'
-        if column and cells and all(c[:1].isdigit() or c[:1] in "–−-+" for c in cells)
-        else ""
-    )
+    if column and cells and all(_looks_numeric(c) for c in cells):
+        return ' class="number"'
+    return ' class="words"' if any(len(c) > LONG for c in cells) else ""
+
+
+def _looks_numeric(cell: str) -> bool:
+    return (cell[:1].isdigit() or cell[:1] in "–−-+") and sum(c.isalpha() for c in cell) <= 10
 
 
 def _view(view: View, key: str, level: int) -> str:

@@ -83,6 +83,9 @@ def _draw(made, grey, x_label, y_label, log_x, reference_label, narrow):
     ax = figure.subplots()
     if log_x:
         ax.set_xscale("log")
+        # The usual labels are powers of ten as formulas, and formulas are switched off.
+        ax.xaxis.set_major_formatter(lambda x, _: number(x))
+        ax.xaxis.set_minor_formatter(lambda x, _: "")
     if grey:
         at = np.array(list(grey.values()))
         ax.plot(*at.T, "x", color=UNKNOWN, markersize=6, label=reference_label)

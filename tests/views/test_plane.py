@@ -24,6 +24,14 @@ def test_names_that_would_lie_on_each_other_are_left_out():
     assert len(ax.texts) == 2
 
 
+def test_logarithmic_labels_are_plain_numbers():
+    figure = views.plane({"a": (0.001, 0.1), "b": (0.1, 0.2)}, log_x=True).figure()
+    figure.canvas.draw()
+    labels = [t.get_text() for t in figure.axes[0].get_xticklabels()]
+    assert "0.01" in labels
+    assert not any("$" in label for label in labels)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="at least one point"):
         views.plane({})
