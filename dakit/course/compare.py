@@ -44,6 +44,8 @@ def _same(a: Any, b: Any, rtol: float, atol: float) -> bool:
             return False
         if x.dtype == bool or y.dtype == bool:
             return x.dtype == y.dtype and bool((x == y).all())
+        if x.dtype.kind in "USO" or y.dtype.kind in "USO":
+            return bool((x == y).all())
         return bool(np.allclose(x.astype(float), y.astype(float), rtol=rtol, atol=atol))
     except (TypeError, ValueError):
         return bool(a == b)

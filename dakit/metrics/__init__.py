@@ -22,7 +22,7 @@ from dakit.metrics.density_ratio import kliep_weights, ulsif_weights
 from dakit.metrics.disparity import mdd_score
 from dakit.metrics.distance_tests import permutation_test
 from dakit.metrics.divergence import discrepancy, h_divergence
-from dakit.metrics.domain_odds import classifier_weights
+from dakit.metrics.domain_odds import classifier_weights, importance_weights
 from dakit.metrics.energy import energy_distance, energy_test
 from dakit.metrics.expected_accuracy import (
     average_confidence,
@@ -75,7 +75,7 @@ from dakit.metrics.summary import shift_numbers
 from dakit.metrics.transferability import h_score, leep, logme, nce
 from dakit.metrics.transport import sinkhorn_divergence, wasserstein
 from dakit.metrics.two_sample import mmd_test
-from dakit.metrics.weighted_risk import dev, effective_sample_size, importance_weights, iwcv
+from dakit.metrics.weighted_risk import dev, effective_sample_size, iwcv
 from dakit.metrics.where import FeatureRanking, Witness, rank_features, witness
 
 __all__ = [

@@ -112,8 +112,10 @@ def concept_shift(xs: Any, ys: Any, xt: Any, yt: Any, *, folds: int = 5, seed: i
             f"have; got folds={folds} and {counts[0]} and {counts[1]} examples"
         )
     strata = domain * k + y
-    rare = np.bincount(strata, minlength=2 * k)[strata] < folds
-    strata = np.where(rare, domain * k, strata)  # too few to be spread over the folds
+    counts = np.bincount(strata, minlength=2 * k)
+    common = counts.reshape(2, k).argmax(1)
+    # Classes with fewer examples than folds go with their domain's most common one.
+    strata = np.where(counts[strata] < folds, domain * k + common[domain], strata)
     shared, own, weight = np.empty((2, len(y))), np.empty((2, len(y))), np.empty(len(y))
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, strata):
         a, b = _features(x, train, test, seed)

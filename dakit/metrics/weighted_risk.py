@@ -8,65 +8,7 @@ from typing import Any
 import numpy as np
 
 from dakit.metrics.results import Estimate
-from dakit.metrics.samples import as_pair, as_sample, as_tensor
-
-LOG_ODDS = 30.0  # beyond this the two densities do not overlap, and a weight says no more
-
-
-def importance_weights(zs: Any, zt: Any, at: Any, *, c: float = 1.0) -> np.ndarray:
-    """Ratio of target to source density at some points, from a logistic regression that tells the domains apart.
-
-    ``w(z) = (n_s / n_t) P(target | z) / P(source | z)``.
-
-    Parameters
-    ----------
-    zs, zt : array or tensor of shape (n, d) and (m, d)
-        Features of the source *training* examples and of the target. Standardised inside by their pooled moments.
-    at : array or tensor of shape (v, d)
-        Where the ratio is wanted: features of labelled source examples for validation.
-    c : float
-        Inverse strength of the penalty of the regression, as in scikit-learn. Small values pull all weights towards 1.
-
-    Returns
-    -------
-    array of shape (v,), float64
-        Positive; about 1 on average over fresh source examples. The log-odds are cut at ±30.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If features are not finite numbers or differ in their number, or ``c`` is not positive.
-
-    References
-    ----------
-    Bickel, Brückner, Scheffer (2007). Discriminative learning for differing training and test distributions. ICML.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> z = np.random.default_rng(0).normal(size=(400, 1))
-    >>> w = importance_weights(z[:200], z[200:] + 1, [[-1.0], [2.0]])
-    >>> bool(w[0] < 0.5 < 2 < w[1])
-    True
-    """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    zs, zt = as_pair(zs, zt)
-    at = as_sample(at, "at", at_least=1)
-    if at.shape[1] != zs.shape[1]:
-        raise ValueError(f"at has {at.shape[1]} features, but the samples have {zs.shape[1]}")
-    if not 0 < c < math.inf:
-        raise ValueError(f"c must be a positive number, got {c}")
-    zs, zt, at = (z.double().cpu().numpy() for z in (zs, zt, at))
-    pooled = np.concatenate([zs, zt])
-    centre, scale = pooled.mean(0), pooled.std(0)
-    scale[scale <= 1e-12 * np.abs(pooled).max(0)] = np.inf  # constant features, up to rounding, say nothing
-    domain = np.r_[np.zeros(len(zs)), np.ones(len(zt))]
-    with threadpool_limits(1, user_api="blas"):
-        fitted = LogisticRegression(C=c, max_iter=2000).fit((pooled - centre) / scale, domain)
-    odds = fitted.decision_function((at - centre) / scale)
-    return np.exp(np.clip(odds, -LOG_ODDS, LOG_ODDS)) * (len(zs) / len(zt))
+from dakit.metrics.samples import as_tensor
 
 
 def iwcv(losses: Any, weights: Any, *, level: float = 0.95) -> Estimate:

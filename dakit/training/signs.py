@@ -50,10 +50,6 @@ def effective_rank(x: np.ndarray) -> float:
     >>> round(effective_rank(np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])), 6)
     2.0
     """
-    if not np.isfinite(x).all():
-        return float("nan")
-    s = np.linalg.svd(x.astype(np.float64) - x.mean(axis=0, dtype=np.float64), compute_uv=False)
-    if s[0] <= 1e-7 * max(1.0, float(np.abs(x).max())):
-        return 0.0
-    p = s[s > 1e-12 * s[0]] / s.sum()
-    return float(np.exp(-(p * np.log(p)).sum()))
+    from dakit.metrics import rankme
+
+    return rankme(x, centred=True) if np.isfinite(x).all() else float("nan")

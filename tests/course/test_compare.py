@@ -48,3 +48,9 @@ def test_describe():
     assert describe(np.array([np.nan])) == "an array of shape (1,) with NaN or infinite values"
     assert describe(float("inf")) == "a number that is NaN or infinite"
     assert describe((1.0, np.zeros(2)), short=True) == "(1, array of shape (2,))"
+
+
+def test_arrays_of_names_are_compared_as_they_are():
+    assert close(np.array(["a", "b"]), np.array(["a", "b"]))
+    assert not close(np.array(["a", "b"]), np.array(["a", "c"]))
+    assert not close(np.array(["1", "2"]), np.array([1, 2]))

@@ -80,3 +80,14 @@ def test_bad_input():
         concept_shift(xs, ys[:-1], xt, yt)
     with pytest.raises(ValueError, match="same features"):
         concept_shift(xs, ys, xt[:, :2], yt)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rare", ["a", "b", "c"])
+def test_a_class_with_fewer_examples_than_folds(rare):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 2))
+    others = [c for c in "abc" if c != rare]
+    y = np.where(x[:, 0] > 0, *others)
+    y[:3] = y[60:62] = rare
+    assert 0 < concept_shift(x[:60], y[:60], x[60:], y[60:]).pvalue <= 1
