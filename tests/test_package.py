@@ -82,6 +82,11 @@ def test_imports_run_downhill(part):
                     assert pieces[1] in ALLOWED[part] | {part}, f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_every_metric_is_in_the_documentation():
+    listed = (ROOT.parent / "docs" / "api.md").read_text(encoding="utf-8").split()
+    assert {f"metrics.{name}" for name in dakit.metrics.__all__} <= set(listed)
+
+
 def test_unknown_attribute_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         dakit.nonsense  # noqa: B018
