@@ -2,11 +2,14 @@
 
 >>> names()
 ['source_only', 'dann', 'dan', 'deep_coral', 'oracle']
+>>> estimators()["coral"].__name__  # shallow methods are scikit-learn estimators
+'CORAL'
 >>> print(describe("dann").setting)
 labelled source, unlabelled target, the same classes (unsupervised domain adaptation).
 """
 
 import copy
+import importlib
 import inspect
 import re
 import sys
@@ -30,6 +33,7 @@ __all__ = [
     "SourceOnly",
     "build",
     "describe",
+    "estimators",
     "from_spec",
     "names",
     "spec",
@@ -43,6 +47,18 @@ _CLASSES: dict[str, type[Method]] = {
     "deep_coral": DeepCORAL,
     "oracle": Oracle,
 }
+
+# Shallow methods: the class of dakit.methods.align.<name>. They need scikit-learn and load on first use.
+_ESTIMATORS: dict[str, str] = {
+    "coral": "CORAL",
+}
+__all__ += sorted(_ESTIMATORS.values())
+
+
+def __getattr__(name: str):
+    if name in _ESTIMATORS.values():
+        return _estimator(next(key for key, cls in _ESTIMATORS.items() if cls == name))
+    raise AttributeError(f"module 'dakit.methods' has no attribute {name!r}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,15 @@ def names() -> list[str]:
     return list(_CLASSES)
 
 
+def estimators() -> dict[str, type]:
+    """Names and classes of the shallow methods, which are scikit-learn estimators."""
+    return {name: _estimator(name) for name in _ESTIMATORS}
+
+
+def _estimator(name: str) -> type:
+    return getattr(importlib.import_module(f"dakit.methods.align.{name}"), _ESTIMATORS[name])
+
+
 def _class(name: str) -> type[Method]:
     if name not in _CLASSES:
         raise ValueError(f"unknown method {name!r}; choose one of {', '.join(_CLASSES)}")
@@ -74,9 +99,10 @@ def describe(name: str) -> Description:
     Raises
     ------
     ValueError
-        If there is no such method.
+        If neither :func:`names` nor :func:`estimators` has it.
     """
-    text = inspect.cleandoc(sys.modules[_class(name).__module__].__doc__)
+    cls = _estimator(name) if name in _ESTIMATORS else _class(name)
+    text = inspect.cleandoc(sys.modules[cls.__module__].__doc__)
     paragraphs = [re.sub(r"\s+", " ", p) for p in text.split("\n\n")]
 
     def part(heading: str) -> str:
