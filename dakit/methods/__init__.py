@@ -51,6 +51,11 @@ _CLASSES: dict[str, type[Method]] = {
 # Shallow methods: the class of dakit.methods.align.<name>. They need scikit-learn and load on first use.
 _ESTIMATORS: dict[str, str] = {
     "coral": "CORAL",
+    "sa": "SubspaceAlignment",
+    "gfk": "GFK",
+    "tca": "TCA",
+    "jda": "JDA",
+    "bda": "BDA",
 }
 __all__ += sorted(_ESTIMATORS.values())
 

@@ -42,6 +42,9 @@ class DomainAdapter(TransformerMixin, ClassifierMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []  # the arithmetic, and what comes out, is float64
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "estimator_")  # a hyper-parameter such as lambda_ is no sign of a fit
+
     # -- what a method defines --------------------------------------------------------------------------------
 
     def _align(self, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
