@@ -89,8 +89,7 @@ def permutation_test(
     "a_distance"            nothing: the probe is trained anew for each relabelling. Permuting the labels of held-out
                             predictions is no valid test under cross-validation, for the classifiers have seen them.
                             :func:`c2st` gives a valid p-value for the price of one training.
-    "max_sliced_wasserstein", "sinkhorn_divergence", functions
-                            nothing
+    others, functions       nothing
     ======================  =========================================================================================
 
     Where nothing is made once, the order of the rows inside each sample is drawn anew for each relabelling: distances
