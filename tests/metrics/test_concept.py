@@ -35,7 +35,7 @@ def test_rarely_rejects_where_the_rule_is_the_same(kind):
 
 
 def test_finds_a_changed_rule():
-    found = [concept_shift(*draw("concept", s), seed=s) for s in range(6)]
+    found = [concept_shift(*draw("concept", s, n=300), seed=s) for s in range(6)]
     assert all(f.pvalue < 0.01 and f.gain > 0 for f in found)
     assert all(f.own_accuracy > f.shared_accuracy for f in found)
 
