@@ -50,12 +50,16 @@ _CLASSES: dict[str, type[Method]] = {
 
 # Shallow methods: the class of dakit.methods.align.<name>. They need scikit-learn and load on first use.
 _ESTIMATORS: dict[str, str] = {
+    "standardise": "Standardise",
     "coral": "CORAL",
+    "linear_monge": "LinearMonge",
     "sa": "SubspaceAlignment",
     "gfk": "GFK",
     "tca": "TCA",
     "jda": "JDA",
     "bda": "BDA",
+    "self_training": "SelfTraining",
+    "fa": "FeatureAugmentation",
 }
 __all__ += sorted(_ESTIMATORS.values())
 

@@ -96,7 +96,13 @@ class DomainAdapter(TransformerMixin, ClassifierMixin, BaseEstimator):
 
     def fit_domains(self, xs: Any, ys: Any, xt: Any) -> DomainAdapter:
         """:meth:`fit` for domains in arrays of their own: (n, d) with labels (n,), and (m, d)."""
-        xs, xt, ys = as_array(xs), as_array(xt), as_array(ys)
+        xs, ys, xt = map(as_array, (xs, ys, xt))
+        self._check_domains(xs, ys, xt)
+        y = np.concatenate([ys, np.repeat(ys[:1], len(xt))])  # what stands at target rows is not read
+        return self.fit(np.concatenate([xs, xt]), y, np.repeat([1, -1], [len(xs), len(xt)]))
+
+    @staticmethod
+    def _check_domains(xs: np.ndarray, ys: np.ndarray, xt: np.ndarray) -> None:
         if xs.ndim != 2 or xt.ndim != 2 or xs.shape[1] != xt.shape[1]:
             raise ValueError(
                 f"both domains need shape (rows, d) with one d, but xs has shape {xs.shape} and xt {xt.shape}"
@@ -107,8 +113,6 @@ class DomainAdapter(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"each domain needs at least 2 rows, got {len(xs)} of source, {len(xt)} of target"
             )
-        y = np.concatenate([ys, np.repeat(ys[:1], len(xt))])  # what stands at target rows is not read
-        return self.fit(np.concatenate([xs, xt]), y, np.repeat([1, -1], [len(xs), len(xt)]))
 
     def _fit(self, X: Any, y: Any, sample_domain: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         xs, ys, xt, where = self._split(X, y, sample_domain)
