@@ -63,7 +63,7 @@ class PageHinkley:
 
     ``m_t = sum_{i<=t} (z_i - mean(z_1..z_i) - tolerance)`` and ``PH_t = m_t - min(0, m_1, .., m_t)``. The mean is
     that of the stream itself, so that a level that was off from the start is no alarm; for the same reason a slow
-    drift, which takes the mean along, is seen later than by :class:`Cusum`.
+    drift takes the mean along. Whether it is seen later than by :class:`Cusum` depends on ``tolerance``.
 
     Parameters
     ----------
