@@ -682,8 +682,9 @@ harm.drop(columns="source_only").round(3)
 
 # %% [markdown]
 # On all six seeds DANN ended below `source_only`, which starts from the same weights, by 0.042 on average (standard
-# error 0.011); with equal shares the loss is 0.014. DAN, which aligns by MMD, lost on five of the six seeds, 0.015 on average: less
-# harm, and still no gain. Adjusting `source_only`, which takes no training at all, gained 0.044, on every seed.
+# error 0.011); with equal shares the loss is 0.014. DAN, which aligns by MMD, lost on five of the six seeds, 0.015 on
+# average: less harm, and still no gain. Adjusting `source_only`, which takes no training at all, gained 0.044, on every
+# seed.
 #
 # Why? Let a digit make up 40 % of the target and 10 % of the source. Features that have one distribution in both domains
 # must lay three of four such target digits onto *other* digits of the source. Zhao et al. (2019) made this a theorem:
