@@ -29,7 +29,10 @@ class LabelShift:
     weights : array of shape (k,)
         ``priors / source_priors``: how much a source example of each class should count.
     interval : array of shape (k, 2)
-        Lower and upper end for each class share at ``level``; shape (0, 2) without bootstrap.
+        Lower and upper end for each class share at ``level``; shape (0, 2) without bootstrap. Percentiles of a
+        bootstrap that keeps the classifier. Measured coverage of 95 % intervals: 91 to 95 % for BBSE, 80 to 95 % for
+        MLLS with "bcts", least for rare classes under a strong shift. Not to be trusted where ``identifiable`` is
+        False: classes that the classifier merges entirely give narrow intervals around a wrong share.
     source_priors : array of shape (k,)
         Class shares of the source sample.
     condition : float

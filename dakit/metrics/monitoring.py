@@ -125,7 +125,9 @@ class DriftMonitor:
     quadratic ones such as MMD². Measured with 400 Gaussian rows, windows of 20, a horizon of 50 and a stated 5 %: 5 to
     6 % for a mean, 1 to 2 % for MMD²; 4 to 6 % for MMD² of 16 features of digits. With heavy tails a small reference
     may hold no extreme row, and alarms are more frequent than stated: about 11 % for the mean of exponential values,
-    12 to 21 % for squares of them, 31 % for cubes. A run whose false-alarm probability over its horizon is ``1 - 1/e = 0.632`` has a mean time between false alarms
+    12 to 21 % for squares of them, 31 % for cubes.
+
+    A run whose false-alarm probability over its horizon is ``1 - 1/e = 0.632`` has a mean time between false alarms
     (ARL0) of about one horizon.
 
     Kept in memory: the comparing half, the last ``window`` rows, the chart's few numbers and the null values.
