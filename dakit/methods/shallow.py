@@ -150,6 +150,8 @@ class DomainAdapter(TransformerMixin, ClassifierMixin, BaseEstimator):
             )
         if ys.dtype.kind == "O":
             ys = np.array(ys.tolist())
+        if ys.dtype.kind == "f" and not np.isfinite(ys).all():
+            raise ValueError("Input y contains infinity: labels of the source must be finite")
         check_classification_targets(ys)
         self.classes_, index = np.unique(ys, return_inverse=True)
         if len(self.classes_) < 2:
