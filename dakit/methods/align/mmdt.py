@@ -9,7 +9,7 @@ Assumes: a linear (affine) map takes the target's classes onto the source's, and
 
 Objective: W of shape (d, d + 1), x~ = (x, 1), for each class k a hyperplane (θ_k, b_k) and labels y_ik = ±1,
 
-    min over W, θ, b of  1/2 ||W||²_F + 1/2 Σ_k (||θ_k||² + b_k²)
+    min over W, θ, b of  1/2 ||W||²_F + 1/2 Σ_k ||θ_k||²
           + C_s Σ_ik max(0, 1 - y_ik (θ_k' xs_i + b_k)) + C_t Σ_ik max(0, 1 - y_ik (θ_k' W x~t_i + b_k)),
 
 in turns from W = (I, 0): given W, one machine a class; given the machines, a machine in the space of W, whose dual has
@@ -25,7 +25,9 @@ ICLR 2013, arXiv:1301.3224.
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import minimize
 from sklearn.base import BaseEstimator
+from sklearn.svm import SVC
 
 from dakit.methods.parameters import check_int, check_real
 from dakit.methods.target_labels import FewTargetLabels
@@ -84,24 +86,27 @@ class MMDT(FewTargetLabels):
         costs = np.repeat([cs, ct], [len(xs), len(xt)])
         ones = _with_one(xt)
         self.map_ = np.eye(xs.shape[1], xs.shape[1] + 1)
-        objective, machines = [], Machines()
+        objective, kept = [], None
         for _ in range(rounds):
-            x = np.concatenate([xs, self._map(xt, False)])
-            machines.fit(x, np.concatenate([signs_s, signs_t]), costs)
+            z = np.concatenate([xs, ones @ self.map_.T])
+            machines = Machines().fit(z, np.concatenate([signs_s, signs_t]), costs)
             theta, b = machines.theta, machines.b
             gram = np.kron(ones @ ones.T, theta @ theta.T) * np.outer(signs_t, signs_t)
-            a = hinge_dual(gram, np.full(signs_t.size, ct), margins=(1 - signs_t * b).ravel())
-            self.map_ = theta.T @ (a.reshape(signs_t.shape) * signs_t).T @ ones
+            a = hinge_dual(gram, ct, (1 - signs_t * b).ravel()).reshape(signs_t.shape)
+            w = theta.T @ (a * signs_t).T @ ones
             losses = [
                 c * np.maximum(0, 1 - signs * machines.scores(z)).sum()
-                for c, signs, z in ((cs, signs_s, xs), (ct, signs_t, self._map(xt, False)))
+                for c, signs, z in ((cs, signs_s, xs), (ct, signs_t, ones @ w.T))
             ]
-            norms = (self.map_**2).sum() + (theta**2).sum() + (b**2).sum()
-            objective.append(float(norms / 2 + sum(losses)))
-            if len(objective) > 1 and objective[-2] - objective[-1] <= 1e-5 * objective[-2]:
+            value = float(((w**2).sum() + (theta**2).sum()) / 2 + sum(losses))
+            fall = objective[-1] - value if objective else np.inf
+            if fall > 0:  # rounding in either half may lift it a little at the end
+                objective.append(value)
+                self.map_, kept = w, machines
+            if fall <= 1e-5 * objective[-1]:
                 break
         self.objective_ = np.array(objective)
-        return machines
+        return kept
 
     def _map(self, x, source):
         return x if source else _with_one(x) @ self.map_.T
@@ -111,11 +116,9 @@ class Machines(BaseEstimator):
     """One linear support vector machine for each class, one for two classes; each row has its own C."""
 
     def fit(self, x: np.ndarray, signs: np.ndarray, costs: np.ndarray) -> Machines:
-        ones = _with_one(x)
-        products = ones @ ones.T
-        duals = [hinge_dual(products * np.outer(s, s), costs) * s for s in signs.T]
-        hyperplanes = np.stack(duals) @ ones
-        self.theta, self.b = hyperplanes[:, :-1], hyperplanes[:, -1]
+        machines = [SVC(kernel="linear", C=1.0, tol=1e-4).fit(x, s, sample_weight=costs) for s in signs.T]
+        self.theta = np.concatenate([machine.coef_ for machine in machines])
+        self.b = np.concatenate([machine.intercept_ for machine in machines])
         return self
 
     def scores(self, x: np.ndarray) -> np.ndarray:
@@ -126,46 +129,37 @@ class Machines(BaseEstimator):
         return scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(int)
 
 
-def hinge_dual(
-    gram: np.ndarray, costs: np.ndarray, *, margins: np.ndarray | None = None, tolerance: float = 1e-6
-) -> np.ndarray:
-    """Dual of min over w of 1/2 ||w||² + Σ_i C_i max(0, r_i - w' z_i), by coordinate ascent.
+def hinge_dual(gram: np.ndarray, cost: float, margins: np.ndarray) -> np.ndarray:
+    """Dual of min over w of 1/2 ||w||² + C Σ_i max(0, r_i - w' z_i).
 
-    Maximises Σ_i r_i a_i - 1/2 a' G a over 0 <= a_i <= C_i, with G = Z Z' of shape (n, n); then w = Z' a.
+    Maximises Σ_i r_i a_i - 1/2 a' G a over 0 <= a_i <= C, with G = Z Z'; then w = Z' a.
 
     Parameters
     ----------
     gram : array of shape (n, n)
         G, labels multiplied in.
-    costs : array of shape (n,)
+    cost : float
         C.
-    margins : array of shape (n,), optional
-        r; 1 by default.
-    tolerance : float
-        Largest violation of the optimality conditions, in units of the margin.
+    margins : array of shape (n,)
+        r.
 
     Examples
     --------
-    >>> hinge_dual(np.array([[4.0]]), np.array([10.0])).tolist()  # one row at distance 2: w = 2 a = 1/2
+    >>> hinge_dual(np.array([[4.0]]), 10.0, np.array([1.0])).round(
+    ...     4
+    ... ).tolist()  # one row at distance 2: w = 2 a = 1/2
     [0.25]
     """
-    n = len(gram)
-    r = np.ones(n) if margins is None else margins
-    a, at, diagonal = np.zeros(n), np.zeros(n), gram.diagonal()
-    for _ in range(2000):
-        worst = 0.0
-        for i in range(n):
-            slope = r[i] - at[i]
-            free = max(slope, 0.0) if a[i] == 0 else min(slope, 0.0) if a[i] == costs[i] else slope
-            worst = max(worst, abs(free))
-            if free:
-                to = slope * np.inf if diagonal[i] <= 0 else a[i] + slope / diagonal[i]
-                change = min(max(to, 0.0), costs[i]) - a[i]
-                a[i] = costs[i] if to >= costs[i] else max(to, 0.0)
-                at += change * gram[i]
-        if worst <= tolerance:
-            break
-    return a
+
+    def negative(a):
+        times = gram @ a
+        return a @ times / 2 - margins @ a, times - margins
+
+    options = {"maxiter": 5000, "maxfun": 20_000, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 30}
+    bounds = [(0, cost)] * len(gram)
+    return minimize(
+        negative, np.zeros(len(gram)), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
 
 
 def _with_one(x: np.ndarray) -> np.ndarray:

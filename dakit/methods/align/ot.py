@@ -62,7 +62,7 @@ class OT(DomainAdapter):
         Of ``laplace``: 1 keeps source neighbours together, 0 target neighbours.
     neighbours : int
         Of ``laplace``: how many make up the graphs.
-    max_iter : int
+    sinkhorn_steps : int
         Steps of Sinkhorn's iteration at most; a warning says when they did not do.
     estimator : classifier, optional
         Trained on the moved source. By default 1-nearest-neighbour, as in the paper.
@@ -97,7 +97,7 @@ class OT(DomainAdapter):
         eta: float = 0.1,
         alpha: float = 0.5,
         neighbours: int = 3,
-        max_iter: int = 1000,
+        sinkhorn_steps: int = 1000,
         estimator: Any = None,
     ) -> None:
         self.plan = plan
@@ -105,7 +105,7 @@ class OT(DomainAdapter):
         self.eta = eta
         self.alpha = alpha
         self.neighbours = neighbours
-        self.max_iter = max_iter
+        self.sinkhorn_steps = sinkhorn_steps
         self.estimator = estimator
 
     def _align(self, xs, ys, xt):
@@ -123,7 +123,7 @@ class OT(DomainAdapter):
         if self.marginal_error_ > 1e-3:
             warnings.warn(
                 f"the plan misses its marginals by {self.marginal_error_:.2g} in all: Sinkhorn's iteration stopped "
-                "early; raise max_iter or epsilon",
+                "early; raise sinkhorn_steps or epsilon",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -154,9 +154,11 @@ class OT(DomainAdapter):
             warnings.simplefilter("ignore")
             if self.plan == "sinkhorn" or self.eta == 0:
                 method = "sinkhorn" if cost.max() / self.epsilon <= KERNEL_REACH else "sinkhorn_log"
-                return ot.sinkhorn(*weights, cost, self.epsilon, method=method, numItermax=self.max_iter)
+                return ot.sinkhorn(
+                    *weights, cost, self.epsilon, method=method, numItermax=self.sinkhorn_steps
+                )
             solve = ot.da.sinkhorn_lpl1_mm if self.plan == "lpl1" else ot.da.sinkhorn_l1l2_gl
-            options = {"eta": self.eta, "numInnerItermax": self.max_iter}
+            options = {"eta": self.eta, "numInnerItermax": self.sinkhorn_steps}
             return solve(weights[0], ys, weights[1], cost, self.epsilon, **options)
 
     def _check(self, smaller: int) -> None:
@@ -164,7 +166,7 @@ class OT(DomainAdapter):
         check_real("epsilon", self.epsilon, open_low=True)
         check_real("eta", self.eta)
         check_real("alpha", self.alpha, 0, 1)
-        check_int("max_iter", self.max_iter, 1)
+        check_int("sinkhorn_steps", self.sinkhorn_steps, 1)
         if self.plan == "laplace":
             check_int("neighbours", self.neighbours, 1, smaller - 1)
 

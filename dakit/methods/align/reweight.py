@@ -107,5 +107,8 @@ class Reweight(DomainAdapter):
             pair = (zs - centre) / scale, (zt - centre) / scale
         else:
             pair = zs, zt
-        self.weights_ = covariate_weights(*pair, method=self.weights, clip=self.clip, **(self.options or {}))
+        options = dict(self.options or {})
+        if self.weights in ("logistic", "mlp"):
+            options.setdefault("folds", min(5, len(zs), len(zt)))
+        self.weights_ = covariate_weights(*pair, method=self.weights, clip=self.clip, **options)
         return classifier.fit(zs, ys, sample_weight=self.weights_.values)
