@@ -220,7 +220,7 @@ def main() -> int:
         for pair in options.pairs:
             runs = seeds[:1] if method == "svm" else seeds
             found[method, pair] = [on_words(reviews, *pair.split("-"), method, seed) for seed in runs]
-        say(method)
+            say(f"{pair} {method} {np.mean(found[method, pair]):.4f}")
     on_msda = [m for m in options.methods if m.startswith("msda")]
     for domains in (
         dict.fromkeys("".join(sorted(pair.split("-"))) for pair in options.pairs) if on_msda else ()
@@ -229,7 +229,7 @@ def main() -> int:
         for pair in (p for p in options.pairs if set(p.split("-")) == set(domains)):
             for method, values in on_features(features, *pair.split("-"), on_msda, seeds).items():
                 found[method, pair] = values
-            say(f"mSDA {pair}")
+                say(f"{pair} {method} {np.mean(values):.4f}")
     rows = cells(found)
     cpu = time.process_time() - start
     print(json.dumps({"cells": rows, "cpu_seconds": cpu}, indent=1) if options.json else table(rows))
