@@ -168,7 +168,7 @@ def _where(report: ShiftReport) -> list[Any]:
             )
         out.append(views.table(table, caption="Classes, the one that moved most first", note=note))
     if places.features is not None:
-        table = places.features.table().sort_values("effect", ascending=False)
+        table = places.features.table().drop(columns="statistic").sort_values("effect", ascending=False)
         note = f"The {MOST_ROWS} largest effects of {len(table)} features. " if len(table) > MOST_ROWS else ""
         note += "Effect: Kolmogorov-Smirnov distance of numbers, Cramér's V of categories; p-values corrected by Holm."
         for column in ("pvalue", "adjusted"):
