@@ -58,8 +58,14 @@ _ESTIMATORS: dict[str, str] = {
     "tca": "TCA",
     "jda": "JDA",
     "bda": "BDA",
+    "msda": "MSDA",
+    "ot": "OT",
+    "jdot": "JDOT",
+    "reweight": "Reweight",
     "self_training": "SelfTraining",
     "fa": "FeatureAugmentation",
+    "tradaboost": "TrAdaBoost",
+    "mmdt": "MMDT",
 }
 __all__ += sorted(_ESTIMATORS.values())
 
