@@ -50,7 +50,8 @@ class TCA(DomainAdapter):
     n_components : int
         k; fewer where the kernel matrix has a lower rank.
     lambda_ : float > 0
-        λ, the weight of the regulariser. As it grows, TCA becomes kernel PCA.
+        λ, the weight of the regulariser. As it grows only the variance counts: PCA, for rows whose joint mean is 0. The
+        other terms grow with the number of rows: raise λ where chance differences of the means choose the directions.
     kernel : {"linear", "rbf"}
         ``x.y`` or ``exp(-gamma |x - y|²)``.
     gamma : float > 0, optional
