@@ -155,6 +155,13 @@ def check(exercise: str | Exercise, answer: Any, *, seed: int | None = None) -> 
 def hint(exercise: str | Exercise, step: int | None = None) -> None:
     """Show the next hint; ``step=2`` shows the second one again.
 
+    Parameters
+    ----------
+    exercise : str or Exercise
+        Its name, ``"chapter.exercise"``.
+    step : int, optional
+        Which hint, from 1; by default the next one.
+
     Raises
     ------
     ValueError
@@ -175,6 +182,13 @@ def hint(exercise: str | Exercise, step: int | None = None) -> None:
 
 def solution(exercise: str | Exercise, *, anyway: bool = False) -> None:
     """Show a solution: after a pass, after three tries or when the hints are used up; at once with ``anyway=True``.
+
+    Parameters
+    ----------
+    exercise : str or Exercise
+        Its name, ``"chapter.exercise"``.
+    anyway : bool
+        Do not wait for tries or hints.
 
     Raises
     ------

@@ -212,7 +212,9 @@ def predict(
     options : sequence of str
         Choices; or give ``between``.
     between : (low, high)
-        Range of a slider; ``step`` is a hundredth of it by default.
+        Range of a slider.
+    step : float, optional
+        Of the slider; a hundredth of its range by default.
     unit : str
         Shown behind numbers, for example ``"points"``.
     guess : float or str, optional

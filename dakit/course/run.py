@@ -97,6 +97,8 @@ def run_chapters(
         Run the student's copies: stubs may raise ``NotImplementedError``, nothing else may be raised.
     timeout : float
         Seconds that one cell may take.
+    root : Path, optional
+        Folder of the chapters; the checkout's ``notebooks`` by default.
     on_done : callable, optional
         Called with each ``ChapterRun`` as soon as it is there.
 
@@ -148,8 +150,12 @@ def run_notebook(
     book : NotebookNode, str or Path
         A notebook or an ``.ipynb`` file; a file is not changed.
     profile : {"smoke", "teach", "full"}
+    name : str
+        What it is called in the result; by default the name of the file.
     student : bool
         Allow ``NotImplementedError``. Otherwise nothing may be raised and every check must pass.
+    timeout : float
+        Seconds that one cell may take.
     folder : path
         Working directory of the kernel.
     """
