@@ -76,7 +76,7 @@ def permute(
     statistic, null = float(values[0]), np.asarray(values[1:], dtype=np.float64)
     while True:
         # Before the ties' width is known (a single draw), only equal values are ties.
-        reached = np.flatnonzero(null >= statistic - TIE * null.std())
+        reached = np.flatnonzero(null >= statistic - TIE * _spread(null))
         if stop_after is not None and len(reached) >= stop_after:
             null = null[: reached[stop_after - 1] + 1]
             return TwoSampleTest(statistic, stop_after / len(null), null, method)
@@ -85,3 +85,9 @@ def permute(
             return TwoSampleTest(statistic, (1 + len(reached)) / (1 + permutations), null, method)
         more = evaluate(relabellings(n, m, min(batch, left), rng))
         null = np.concatenate([null, np.asarray(more, dtype=np.float64)])
+
+
+def _spread(null: np.ndarray) -> float:
+    """Standard deviation, also of values whose squares overflow."""
+    largest = float(np.abs(null).max())
+    return largest * float((null / largest).std()) if largest > 0 else 0.0

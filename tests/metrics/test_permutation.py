@@ -150,3 +150,10 @@ def test_early_stop_keeps_the_statistic_and_the_draws_it_made():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         permute(mean_difference(noise(6, 0)), 3, 3, seed=0, **options)
+
+
+def test_statistics_whose_squares_overflow():
+    values = np.array([3e200, 1e200, 4e200, 2e200])
+    calls = iter(np.split(values, [4]))
+    result = permute(lambda labels: next(calls), 3, 3, permutations=3, seed=0)
+    assert result.pvalue == 2 / 4

@@ -80,6 +80,16 @@ def test_a_kernel_of_the_users_own():
     np.testing.assert_allclose(own.null, named.null, rtol=1e-9, atol=1e-12)
 
 
+def test_the_polynomial_kernel():
+    xs, xt = samples(30, 20, shift=0.4)
+    pooled = np.concatenate([xs, xt])
+    result = mmd_test(xs, xt, kernel="poly", permutations=8, seed=2)
+    assert result.statistic == pytest.approx(mmd(xs, xt, kernel="poly"), rel=1e-9)
+    labels = relabellings(30, 20, 8, np.random.default_rng(2)).numpy().astype(bool)
+    expected = [mmd(pooled[z], pooled[~z], kernel="poly") for z in labels.T]
+    np.testing.assert_allclose(result.null, expected, rtol=1e-8, atol=1e-12)
+
+
 # -- what makes it a valid test -----------------------------------------------------------------------------
 
 
