@@ -219,7 +219,7 @@ def list_methods(as_json: Json = False) -> None:
     """List the methods: what each assumes and where it comes from."""
     from dakit import methods
 
-    rows = {name: asdict(methods.describe(name)) for name in methods.names()}
+    rows = {name: asdict(methods.describe(name)) for name in [*methods.names(), *methods.estimators()]}
     for row in rows.values():
         row.pop("name")
     if as_json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dakit import methods as _methods
 from dakit.bench.comparison import Comparison, compare
+from dakit.bench.shallow import is_shallow
 from dakit.bench.task import Task, make_task
 from dakit.domains import Domain, DomainSet, bundled, open_domain, open_pair
 
@@ -80,7 +81,8 @@ def adapt(
     source, target : Domain, or what :func:`dakit.domains.open_domain` takes
         The source needs labels. Labels of the target, where there are any, are used to judge and for nothing else.
     method : str
-        A name of ``dakit.methods.names()``.
+        A name of ``dakit.methods.names()`` or ``dakit.methods.estimators()``. For the latter, ``source_only`` is the
+        method's classifier on the source as it is, and neither ``backbone`` nor ``fit_options`` play a part.
     seeds : int or sequence of int
     backbone : str
         ``"auto"`` is an MLP for flat features and a LeNet-size CNN for images.
@@ -108,8 +110,9 @@ def adapt(
         know, examples of different shapes, or domains too small to split.
     """
     start = time.perf_counter()
-    if method not in _methods.names():
-        raise ValueError(f"unknown method {method!r}; choose from {', '.join(_methods.names())}")
+    if method not in _methods.names() and not is_shallow(method):
+        known = [*_methods.names(), *_methods.estimators()]
+        raise ValueError(f"unknown method {method!r}; choose from {', '.join(known)}")
     draw = _drawing(source, target, label_column=label_column, paired=paired)
     names = list(dict.fromkeys(["source_only", method]))
     comparison = compare(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dakit import methods as _methods
+from dakit.bench.shallow import ShallowRun, is_shallow, plain_classifier
 from dakit.bench.task import Task
 from dakit.metrics import shift_numbers
 from dakit.training import Run, fit
@@ -51,7 +52,7 @@ class Comparison:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     results: list[Result] = field(default_factory=list)
-    runs: dict[tuple[str, int], Run] = field(default_factory=dict)
+    runs: dict[tuple[str, int], Run | ShallowRun] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
 
     def of(self, method: str) -> list[Result]:
@@ -130,7 +131,9 @@ def compare(
     task : Task, or function of a seed that gives a Task
         A function draws a new split for each seed, so that the spread covers the split as well.
     methods : iterable of str
-        Names of ``dakit.methods.names()``.
+        Names of ``dakit.methods.names()`` and ``dakit.methods.estimators()``. Shallow methods work on the flattened
+        inputs and know no budget. Where all others are shallow, ``source_only`` is the classifier of the first of them
+        on the source as it is.
     seeds : int or sequence of int
         A number K stands for ``0 .. K − 1``.
     backbone : str, dict or function of a Task
@@ -152,6 +155,7 @@ def compare(
         raise ValueError("seeds must name at least one seed: a number of 1 or more, or a list of integers")
     names = tuple(methods)
     hyperparameters = hyperparameters or {}
+    classifier = plain_classifier(names, hyperparameters)
     first = task(seeds[0]) if callable(task) else task
     out = Comparison(first.name, names, seeds)
     for seed in seeds:
@@ -161,18 +165,22 @@ def compare(
             if on_run is not None:
                 on_run(name, seed)
             start = time.perf_counter()
-            body = backbone(here) if callable(backbone) else backbone
-            method = _methods.build(
-                name, here.source, backbone=body, seed=seed, **hyperparameters.get(name, {})
-            )
-            run = fit(method, here.source, here.target, seed=seed, **fit_options)
+            options = hyperparameters.get(name, {})
+            if is_shallow(name) or (name == "source_only" and classifier is not None):
+                run = ShallowRun(name, here, seed=seed, hyperparameters=options, classifier=classifier)
+            else:
+                body = backbone(here) if callable(backbone) else backbone
+                method = _methods.build(name, here.source, backbone=body, seed=seed, **options)
+                run = fit(method, here.source, here.target, seed=seed, **fit_options)
             out.results.append(measure(name, seed, run, here, permutations=permutations, start=start))
             if seed == seeds[0]:
                 out.runs[name, seed] = run
     return out
 
 
-def measure(name: str, seed: int, run: Run, task: Task, *, permutations: int, start: float) -> Result:
+def measure(
+    name: str, seed: int, run: Run | ShallowRun, task: Task, *, permutations: int, start: float
+) -> Result:
     """Judge a run on the held-out parts of its task."""
     seconds = time.perf_counter() - start
     target = task.target_test

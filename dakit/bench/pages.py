@@ -53,7 +53,9 @@ def comparison_page(
         adapted = shown if shown in c.methods else _last_adapted(c)
         if adapted is not None:
             parts += [_bars(c, adapted), alignment(c, adapted)]
-        parts.append(_through_training(c, adapted or REFERENCE))
+        followed = adapted or REFERENCE
+        if c.runs[followed, c.seeds[0]].snapshots:  # a shallow method has no training to watch
+            parts.append(_through_training(c, followed))
     return views.page(title, *parts, lead=lead).html()
 
 
