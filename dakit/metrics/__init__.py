@@ -16,6 +16,7 @@ from dakit.metrics.classifier_test import ClassifierTest, c2st
 from dakit.metrics.concept import ConceptShift, concept_shift
 from dakit.metrics.conditional import ClassDistances, class_distances, conditional_mmd, joint_mmd
 from dakit.metrics.consistency import Consistency, consistency
+from dakit.metrics.contributions import ClassContributions, class_contributions
 from dakit.metrics.control_charts import Cusum, PageHinkley, chart_statistic
 from dakit.metrics.covariate_weights import Weights, clip_weights, covariate_weights
 from dakit.metrics.density_ratio import kliep_weights, ulsif_weights
@@ -81,6 +82,7 @@ from dakit.metrics.where import FeatureRanking, Witness, rank_features, witness
 __all__ = [
     "ADistance",
     "Bound",
+    "ClassContributions",
     "ClassDistances",
     "ClassifierTest",
     "ConceptShift",
@@ -121,6 +123,7 @@ __all__ = [
     "cca",
     "chart_statistic",
     "cka",
+    "class_contributions",
     "class_distances",
     "class_diversity",
     "classifier_weights",

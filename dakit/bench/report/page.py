@@ -156,9 +156,14 @@ def _amounts(report: ShiftReport):
 def _where(report: ShiftReport) -> list[Any]:
     places, out = report.places, []
     if places.classes is not None:
+        adds = dict(zip(places.contributions.classes, places.contributions.values))
         table = places.classes.table().head(MOST_ROWS)
+        table.insert(2, "adds to MMD²", [adds[c] for c in table["class"]])
         table.columns = [str(c).replace("_", " ") for c in table.columns]
-        note = "MMD² between the source and the target examples of a class."
+        note = (
+            "Distance: MMD² between the source and the target examples of a class, whatever its share. What the classes "
+            "add, by moving or by becoming more or less common, sums to the MMD² of the domains."
+        )
         left_out = places.classes.left_out
         if left_out:
             note += (

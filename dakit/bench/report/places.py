@@ -21,6 +21,8 @@ class Places:
     ----------
     classes : ClassDistances or None
         Of the classes that both domains have; None without labels on both sides.
+    contributions : ClassContributions or None
+        What each class adds to MMD².
     features : FeatureTests or None
         None for pictures, series, and more than ``MOST_FEATURES`` features.
     unlike_source, unlike_target : arrays of int
@@ -29,6 +31,7 @@ class Places:
     """
 
     classes: metrics.ClassDistances | None
+    contributions: metrics.ClassContributions | None
     features: metrics.FeatureTests | None
     unlike_source: np.ndarray
     unlike_target: np.ndarray
@@ -38,22 +41,23 @@ def where(space: Space, *, seed: int) -> Places:
     """Find the classes, features and examples that moved most."""
     peaks = metrics.witness(space.xs, space.xt)
     return Places(
-        _classes(space),
+        *_classes(space),
         _features(space, seed),
         peaks.target_peaks(EXTREMES),
         peaks.source_peaks(EXTREMES),
     )
 
 
-def _classes(space: Space) -> metrics.ClassDistances | None:
+def _classes(space: Space) -> tuple[metrics.ClassDistances | None, metrics.ClassContributions | None]:
     source, target = space.source, space.target
     if source.y is None or target.y is None:
-        return None
+        return None, None
     labels = [np.array(d.classes)[d.y.cpu().numpy()] for d in (source, target)]
     try:
-        return metrics.class_distances(space.xs, labels[0], space.xt, labels[1])
+        labelled = (space.xs, labels[0], space.xt, labels[1])
+        return metrics.class_distances(*labelled), metrics.class_contributions(*labelled)
     except ValueError:  # no class with examples enough on both sides
-        return None
+        return None, None
 
 
 def _features(space: Space, seed: int) -> metrics.FeatureTests | None:

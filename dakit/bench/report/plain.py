@@ -40,7 +40,11 @@ def _where(report: ShiftReport) -> dict[str, Any]:
     }
     if places.classes is not None:
         c = places.classes
-        out["classes"] = {str(name): float(value) for name, value in zip(c.classes, c.values)}
+        adds = dict(zip(places.contributions.classes, places.contributions.values))
+        out["classes"] = {
+            str(name): {"distance": float(value), "adds": float(adds[name])}
+            for name, value in zip(c.classes, c.values)
+        }
     if places.features is not None:
         f = places.features
         out["features"] = {
