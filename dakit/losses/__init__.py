@@ -4,11 +4,12 @@ Each returns a scalar tensor and takes one example a row. Shapes are checked; va
 would make a GPU wait at every step.
 """
 
-# Not lazily: `mmd` and `coral` name a function and its file, and the function has to win.
+# Not lazily: `mmd`, `coral` and others name a function and its file, and the function has to win.
 from dakit.losses.adversarial import domain_adversarial
 from dakit.losses.classification import cross_entropy, entropy
 from dakit.losses.contrastive import nt_xent, supcon
 from dakit.losses.coral import coral
+from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.mmd import median_bandwidth, mmd
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "cross_entropy",
     "domain_adversarial",
     "entropy",
+    "joint_mmd",
     "median_bandwidth",
     "mmd",
     "nt_xent",

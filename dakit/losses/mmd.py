@@ -57,20 +57,7 @@ def mmd(
     tensor(1.2642)
     """
     _check(xs, xt)
-    n, m = len(xs), len(xt)
-    distances = _squared_distances(xs, xt)
-    if bandwidths is None:
-        scales = _median(distances.detach()) * distances.new_tensor([0.25, 0.5, 1.0, 2.0, 4.0])
-    else:
-        scales = (
-            torch.as_tensor(bandwidths, dtype=distances.dtype, device=distances.device).detach().reshape(-1)
-        )
-    k = _kernel(distances / scales[:, None, None], kernel).mean(0)
-    xx, yy, xy = k[:n, :n].sum(), k[n:, n:].sum(), k[:n, n:].sum()
-    if unbiased:
-        return (xx - n) / (n * (n - 1)) + (yy - m) / (m * (m - 1)) - 2 * xy / (n * m)
-    # Rounding can leave a squared norm a little below zero.
-    return (xx / n**2 + yy / m**2 - 2 * xy / (n * m)).clamp(min=0)
+    return _estimate(_kernel_matrix(xs, xt, bandwidths, kernel), len(xs), len(xt), unbiased)
 
 
 def median_bandwidth(xs: Tensor, xt: Tensor) -> Tensor:
@@ -105,6 +92,29 @@ def _check(xs: Tensor, xt: Tensor) -> None:
             "mmd needs batches of shape (n, d) and (m, d), at least 2 examples each, "
             f"got {tuple(xs.shape)} and {tuple(xt.shape)}"
         )
+
+
+def _kernel_matrix(
+    xs: Tensor, xt: Tensor, bandwidths: float | Sequence[float] | Tensor | None, kernel: str
+) -> Tensor:
+    """Mean over bandwidths of the kernel between all pooled points, (n + m, n + m)."""
+    distances = _squared_distances(xs, xt)
+    if bandwidths is None:
+        scales = _median(distances.detach()) * distances.new_tensor([0.25, 0.5, 1.0, 2.0, 4.0])
+    else:
+        scales = (
+            torch.as_tensor(bandwidths, dtype=distances.dtype, device=distances.device).detach().reshape(-1)
+        )
+    return _kernel(distances / scales[:, None, None], kernel).mean(0)
+
+
+def _estimate(k: Tensor, n: int, m: int, unbiased: bool) -> Tensor:
+    """Squared distance of the mean embeddings, from a kernel matrix with ones on its diagonal."""
+    xx, yy, xy = k[:n, :n].sum(), k[n:, n:].sum(), k[:n, n:].sum()
+    if unbiased:
+        return (xx - n) / (n * (n - 1)) + (yy - m) / (m * (m - 1)) - 2 * xy / (n * m)
+    # Rounding can leave a squared norm a little below zero.
+    return (xx / n**2 + yy / m**2 - 2 * xy / (n * m)).clamp(min=0)
 
 
 def _squared_distances(xs: Tensor, xt: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The methods, one file each.
 
 >>> names()
-['source_only', 'dann', 'dan', 'deep_coral', 'oracle']
+['source_only', 'dann', 'dan', 'deep_coral', 'jan', 'oracle']
 >>> estimators()["coral"].__name__  # shallow methods are scikit-learn estimators
 'CORAL'
 >>> print(describe("dann").setting)
@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import DAN, DANN, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import DAN, DANN, JAN, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
     "DAN",
     "DANN",
+    "JAN",
     "Batch",
     "DeepCORAL",
     "Description",
@@ -45,6 +46,7 @@ _CLASSES: dict[str, type[Method]] = {
     "dann": DANN,
     "dan": DAN,
     "deep_coral": DeepCORAL,
+    "jan": JAN,
     "oracle": Oracle,
 }
 
