@@ -161,8 +161,8 @@ def _where(report: ShiftReport) -> list[Any]:
         table.insert(2, "adds to MMD²", [adds[c] for c in table["class"]])
         table.columns = [str(c).replace("_", " ") for c in table.columns]
         note = (
-            "Distance: MMD² between the source and the target examples of a class, whatever its share. What the classes "
-            "add, by moving or by becoming more or less common, sums to the MMD² of the domains."
+            "Distance: MMD² between the source and the target examples of a class, whatever its share. What the "
+            "classes add, by moving or by becoming more or less common, sums to the MMD² of the domains."
         )
         left_out = places.classes.left_out
         if left_out:
