@@ -100,8 +100,9 @@ class JDOT(DomainAdapter):
         alpha, rounds = check_real("alpha", self.alpha), check_int("rounds", self.rounds, 1)
         check_real("lambda_", self.lambda_, open_low=True)
         distances = cdist(zs, zt, "sqeuclidean")
-        bandwidth = float(np.median(distances)) if self.bandwidth is None else self.bandwidth
-        bandwidth = check_real("bandwidth", bandwidth or 1.0, open_low=True)
+        bandwidth = float(np.median(distances)) or 1.0
+        if self.bandwidth is not None:
+            bandwidth = check_real("bandwidth", self.bandwidth, open_low=True)
         n, m = distances.shape
         weights = np.full(n, 1 / n), np.full(m, 1 / m)
         apart = alpha * distances / (distances.max() or 1.0)
