@@ -15,8 +15,9 @@ Objective: weights v of the n source and m labelled target rows, h_t the learner
 
     and the prediction is the class with the most votes ln(1/β_t) over the rounds from N/2 on.
 
-The paper has two classes. With more, the same updates and votes are used here. e_t is held within [10⁻⁶, 0.499]: a
-learner that is no better than chance on the target gets next to no vote.
+The paper has two classes and leaves the first weights open. Here both domains start with half of the weight, spread
+evenly, so that a few target rows are heard beside many of the source; with more classes the same updates and votes are
+used; and e_t is held within [10⁻⁶, 0.499]: a learner no better than chance on the target gets next to no vote.
 
 Fails when: the target labels are very few (e_t is 0 from the start, and nothing is ever learned about the source),
 when they are unrepresentative, and when the whole source misleads: its weights fall together, slowly.
@@ -91,7 +92,7 @@ class TrAdaBoost(FewTargetLabels):
                 f"{type(self._classifier()).__name__} takes no sample_weight in fit; give one that does"
             )
         x, y = np.concatenate([xs, xt]), np.concatenate([ys, yt])
-        v = np.full(len(x), 1 / len(x))
+        v = np.repeat([0.5 / n, 0.5 / len(xt)], [n, len(xt)])
         beta = 1 / (1 + np.sqrt(2 * np.log(n) / rounds))
         learners, errors, votes = [], [], []
         for _ in range(rounds):
