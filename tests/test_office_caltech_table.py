@@ -41,7 +41,7 @@ def test_a_detail_that_no_paper_states_decides(script):
 
     data = script.read(DATA / script.FILE)
     (xs, ys), (xt, yt) = data["D"], data["W"]
-    xs, xt = script.standardised(xs, 1), script.standardised(xt, 1)
+    xs, xt = script.standardised(xs), script.standardised(xt)
     unit, equal = (
         np.mean(JDA(unit_eigenvectors=flag).fit_domains(xs, ys, xt).predict(xt) == yt)
         for flag in (True, False)
