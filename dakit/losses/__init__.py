@@ -7,12 +7,14 @@ would make a GPU wait at every step.
 # Not lazily: `mmd`, `coral` and others name a function and its file, and the function has to win.
 from dakit.losses.adversarial import domain_adversarial
 from dakit.losses.classification import cross_entropy, entropy
+from dakit.losses.conditioning import certainty, multilinear, randomised_multilinear
 from dakit.losses.contrastive import nt_xent, supcon
 from dakit.losses.coral import coral
 from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.mmd import median_bandwidth, mmd
 
 __all__ = [
+    "certainty",
     "coral",
     "cross_entropy",
     "domain_adversarial",
@@ -20,6 +22,8 @@ __all__ = [
     "joint_mmd",
     "median_bandwidth",
     "mmd",
+    "multilinear",
     "nt_xent",
+    "randomised_multilinear",
     "supcon",
 ]

@@ -6,7 +6,13 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 
-def domain_adversarial(domain_logits_source: Tensor, domain_logits_target: Tensor) -> Tensor:
+def domain_adversarial(
+    domain_logits_source: Tensor,
+    domain_logits_target: Tensor,
+    *,
+    weights_source: Tensor | None = None,
+    weights_target: Tensor | None = None,
+) -> Tensor:
     """How badly a discriminator tells the domains apart: source is 0, target is 1.
 
     ``mean_S BCE(g, 0) + mean_T BCE(g, 1) = mean_S log(1 + e^g) + mean_T log(1 + e^-g)``, each domain with the same
@@ -21,6 +27,9 @@ def domain_adversarial(domain_logits_source: Tensor, domain_logits_target: Tenso
     ----------
     domain_logits_source, domain_logits_target : Tensor of shape (n,) or (n, 1), and (m,) or (m, 1)
         Scores before the sigmoid.
+    weights_source, weights_target : Tensor of shape (n,) and (m,), optional
+        Positive weights of the examples: each mean becomes ``sum_i w_i loss_i / sum_i w_i``, so that only their ratios
+        within a domain count. By default all are equal.
 
     Returns
     -------
@@ -29,7 +38,7 @@ def domain_adversarial(domain_logits_source: Tensor, domain_logits_target: Tenso
     Raises
     ------
     ValueError
-        If there is more than one score per example, or a batch is empty.
+        If there is more than one score per example, a batch is empty, or there is not one weight per example.
 
     References
     ----------
@@ -46,4 +55,15 @@ def domain_adversarial(domain_logits_source: Tensor, domain_logits_target: Tenso
             raise ValueError(
                 f"the {name} domain logits must hold one score per example, shape (n,) or (n, 1), got {tuple(g.shape)}"
             )
-    return softplus(domain_logits_source).mean() + softplus(-domain_logits_target).mean()
+    source = _mean(softplus(domain_logits_source), weights_source, "source")
+    return source + _mean(softplus(-domain_logits_target), weights_target, "target")
+
+
+def _mean(values: Tensor, weights: Tensor | None, name: str) -> Tensor:
+    if weights is None:
+        return values.mean()
+    if weights.shape != values.shape[:1]:
+        raise ValueError(
+            f"the {name} weights must hold one weight for each of {len(values)} examples, got {tuple(weights.shape)}"
+        )
+    return (weights * values.flatten()).sum() / weights.sum()

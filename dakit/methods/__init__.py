@@ -1,7 +1,7 @@
 """The methods, one file each.
 
->>> names()
-['source_only', 'dann', 'dan', 'deep_coral', 'jan', 'oracle']
+>>> names()[:2], names()[-1]  # from the baseline to the bound
+(['source_only', 'dann'], 'oracle')
 >>> estimators()["coral"].__name__  # shallow methods are scikit-learn estimators
 'CORAL'
 >>> print(describe("dann").setting)
@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import DAN, DANN, JAN, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import CDAN, DAN, DANN, JAN, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
+    "CDAN",
     "DAN",
     "DANN",
     "JAN",
@@ -44,6 +45,7 @@ __all__ = [
 _CLASSES: dict[str, type[Method]] = {
     "source_only": SourceOnly,
     "dann": DANN,
+    "cdan": CDAN,
     "dan": DAN,
     "deep_coral": DeepCORAL,
     "jan": JAN,

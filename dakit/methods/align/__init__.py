@@ -1,5 +1,6 @@
 """Pull the features of both domains together."""
 
+from dakit.methods.align.cdan import CDAN
 from dakit.methods.align.dan import DAN
 from dakit.methods.align.dann import DANN
 from dakit.methods.align.deep_coral import DeepCORAL
@@ -7,4 +8,4 @@ from dakit.methods.align.jan import JAN
 from dakit.methods.align.oracle import Oracle
 from dakit.methods.align.source_only import SourceOnly
 
-__all__ = ["DAN", "DANN", "JAN", "DeepCORAL", "Oracle", "SourceOnly"]
+__all__ = ["CDAN", "DAN", "DANN", "JAN", "DeepCORAL", "Oracle", "SourceOnly"]
