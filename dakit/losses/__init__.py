@@ -8,6 +8,7 @@ would make a GPU wait at every step.
 from dakit.losses.adversarial import domain_adversarial
 from dakit.losses.classification import cross_entropy, entropy
 from dakit.losses.conditioning import certainty, multilinear, randomised_multilinear
+from dakit.losses.confusion import class_confusion
 from dakit.losses.contrastive import nt_xent, supcon
 from dakit.losses.coral import coral
 from dakit.losses.joint_mmd import joint_mmd
@@ -15,6 +16,7 @@ from dakit.losses.mmd import median_bandwidth, mmd
 
 __all__ = [
     "certainty",
+    "class_confusion",
     "coral",
     "cross_entropy",
     "domain_adversarial",

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import CDAN, DAN, DANN, JAN, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import CDAN, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "DAN",
     "DANN",
     "JAN",
+    "MCC",
     "Batch",
     "DeepCORAL",
     "Description",
@@ -48,6 +49,7 @@ _CLASSES: dict[str, type[Method]] = {
     "cdan": CDAN,
     "dan": DAN,
     "deep_coral": DeepCORAL,
+    "mcc": MCC,
     "jan": JAN,
     "oracle": Oracle,
 }

@@ -5,7 +5,8 @@ from dakit.methods.align.dan import DAN
 from dakit.methods.align.dann import DANN
 from dakit.methods.align.deep_coral import DeepCORAL
 from dakit.methods.align.jan import JAN
+from dakit.methods.align.mcc import MCC
 from dakit.methods.align.oracle import Oracle
 from dakit.methods.align.source_only import SourceOnly
 
-__all__ = ["CDAN", "DAN", "DANN", "JAN", "DeepCORAL", "Oracle", "SourceOnly"]
+__all__ = ["CDAN", "DAN", "DANN", "JAN", "MCC", "DeepCORAL", "Oracle", "SourceOnly"]
