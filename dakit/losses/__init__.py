@@ -6,6 +6,7 @@ would make a GPU wait at every step.
 
 # Not lazily: `mmd`, `coral` and others name a function and its file, and the function has to win.
 from dakit.losses.adversarial import domain_adversarial
+from dakit.losses.central_moments import cmd
 from dakit.losses.classification import cross_entropy, entropy
 from dakit.losses.conditioning import certainty, multilinear, randomised_multilinear
 from dakit.losses.confusion import class_confusion
@@ -17,6 +18,7 @@ from dakit.losses.mmd import median_bandwidth, mmd
 __all__ = [
     "certainty",
     "class_confusion",
+    "cmd",
     "coral",
     "cross_entropy",
     "domain_adversarial",

@@ -19,11 +19,12 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import CDAN, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import CDAN, CMD, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
     "CDAN",
+    "CMD",
     "DAN",
     "DANN",
     "JAN",
@@ -51,6 +52,7 @@ _CLASSES: dict[str, type[Method]] = {
     "deep_coral": DeepCORAL,
     "mcc": MCC,
     "jan": JAN,
+    "cmd": CMD,
     "oracle": Oracle,
 }
 

@@ -1,6 +1,7 @@
 """Pull the features of both domains together."""
 
 from dakit.methods.align.cdan import CDAN
+from dakit.methods.align.cmd import CMD
 from dakit.methods.align.dan import DAN
 from dakit.methods.align.dann import DANN
 from dakit.methods.align.deep_coral import DeepCORAL
@@ -9,4 +10,4 @@ from dakit.methods.align.mcc import MCC
 from dakit.methods.align.oracle import Oracle
 from dakit.methods.align.source_only import SourceOnly
 
-__all__ = ["CDAN", "DAN", "DANN", "JAN", "MCC", "DeepCORAL", "Oracle", "SourceOnly"]
+__all__ = ["CDAN", "CMD", "DAN", "DANN", "JAN", "MCC", "DeepCORAL", "Oracle", "SourceOnly"]
