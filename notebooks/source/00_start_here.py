@@ -323,7 +323,7 @@ if course.check("start_here.gain", gain_and_error).passed:
 #   [doi.org/10.1007/s10994-009-5152-4](https://doi.org/10.1007/s10994-009-5152-4).
 # - A. Gretton et al., *A kernel two-sample test*, JMLR 13 (2012).
 #
-# Next: *1_shift/02 Distances* takes the three numbers apart.
+# Next: *1_shift/01 What shifts* sorts shifts into kinds, and *1_shift/02 Distances* takes the three numbers apart.
 
 # %%
 course.provenance()

@@ -915,7 +915,7 @@ course.check("distances.same_brightness", same_brightness)
 #   synthetic scene images*, CVPR workshop on vision dataset understanding (2024),
 #   [arXiv:2405.15961](https://arxiv.org/abs/2405.15961).
 #
-# Next: *2_align/03 DANN* makes one of these distances small on purpose.
+# Next: *1_shift/03 Tests* asks when a distance is more than chance; *2_align/03 DANN* makes one small on purpose.
 
 # %%
 course.provenance()

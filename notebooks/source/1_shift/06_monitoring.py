@@ -801,9 +801,9 @@ pd.DataFrame(asked).T
 
 # %% [markdown]
 # With 600 rows the test is sure for every seed, and BBSE finds the share. But read its last row with care. Turned
-# digits are misread, so the predicted classes move too: the test rings for two seeds of three, and BBSE says
-# 0.08 where the share of ones is 0.10. Both may be called *label* shift only where you know that the pictures of a class
-# have stayed the same.
+# digits are misread, so the predicted classes move too: the test rings for two seeds of three, and BBSE says 0.08
+# where the share of ones is 0.10. Both may be called *label* shift only where you know that the pictures of a
+# class have stayed the same.
 #
 # ## After the alarm
 #
