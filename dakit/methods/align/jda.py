@@ -99,6 +99,7 @@ class JDA(TCA):
             zs, zt = self._embed(self._contrasts(ys, pseudo))
             before, pseudo = pseudo, self._classifier().fit(zs, ys).predict(zt)
             self.changes_.append(int((pseudo != before).sum()))
+        del self._problem
         self.pseudo_labels_ = self.classes_[pseudo]
         return zs, zt
 

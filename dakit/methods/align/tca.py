@@ -74,7 +74,8 @@ class TCA(DomainAdapter):
 
     Notes
     -----
-    The linear kernel never builds K: the problem is solved in the span of the rows, of min(n+m, d) dimensions.
+    The linear kernel never builds K: the problem is solved in the span of the rows, of min(n+m, d) dimensions. The RBF
+    kernel does, and needs its (n+m)² numbers a few times over.
 
     Examples
     --------
@@ -109,7 +110,9 @@ class TCA(DomainAdapter):
 
     def _align(self, xs, ys, xt):
         self._span(xs, xt)
-        return self._embed(mean_contrast(len(xs), len(xt))[:, None])
+        zs, zt = self._embed(mean_contrast(len(xs), len(xt))[:, None])
+        del self._problem
+        return zs, zt
 
     def _map(self, x, source):
         x = unit_rows(x) if self.normalise_rows else x
@@ -141,45 +144,43 @@ class TCA(DomainAdapter):
             )
             x = rbf_kernel(x, gamma=self.gamma_)
             values, basis = positive_part(x)  # K = U s² U'
-            self._scale, self._basis = np.sqrt(values), basis / np.sqrt(values)
+            basis = basis / np.sqrt(values)
         elif x.shape[0] <= x.shape[1]:
             values, basis = positive_part(x @ x.T)
-            self._scale = np.sqrt(values)
-            self._basis = x.T @ (basis / self._scale)
+            basis = x.T @ (basis / np.sqrt(values))
         else:
-            values, self._basis = positive_part(x.T @ x)
-            self._scale = np.sqrt(values)
-        self._n = len(xs)
-        self._coordinates = x @ self._basis
-        centred = self._coordinates - self._coordinates.mean(0)
+            values, basis = positive_part(x.T @ x)
+        scale, coordinates = np.sqrt(values), x @ basis
+        centred = coordinates - coordinates.mean(0)
         # Divided by s_1² on either side, as all that follows: the eigenvectors are the same, and nothing overflows.
-        self._spread = spread = (centred / self._scale[0]) * (self._scale / self._scale[0])
-        self._spread = spread.T @ spread
+        spread = (centred / scale[0]) * (scale / scale[0])
+        self._problem = len(xs), basis, coordinates, scale, spread.T @ spread
 
     def _embed(self, contrasts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows of both domains, mapped by the A for M = E E' / ||E E'||_F with E of shape (n+m, columns)."""
-        s = self._scale / self._scale[0]
-        g = s[:, None] * ((self._coordinates / self._scale[0]).T @ contrasts)
+        n, basis, coordinates, scale, spread = self._problem
+        s = scale / scale[0]
+        g = s[:, None] * ((coordinates / scale[0]).T @ contrasts)
         penalty = g @ g.T / np.linalg.norm(contrasts.T @ contrasts)
-        ridge = max((self.lambda_**0.25 / self._scale[0]) ** 4, 1e-13)  # smaller ones are lost in rounding
+        # λ / s_1⁴; smaller ones are lost in rounding, larger ones outweigh all else anyway.
+        ridge = min(max(self.lambda_**0.25 / scale[0], 5e-4), 1e60) ** 4
         penalty.flat[:: len(penalty) + 1] += ridge
         r = len(s)
         k = min(self.n_components, r)
-        values, c = eigh(self._spread, penalty, subset_by_index=[r - k, r - 1])
+        values, c = eigh(spread, penalty, subset_by_index=[r - k, r - 1])
         kept = values > 1e-12 * values[-1]  # centring takes a dimension: a direction without variance is none
         values, c = values[kept][::-1], c[:, kept][:, ::-1]
         c *= np.where(c[np.abs(c).argmax(0), np.arange(c.shape[1])] < 0, -1, 1)
-        c /= np.linalg.norm(c, axis=0) if self.unit_eigenvectors else self._deviations(c)
         self.n_components_ = c.shape[1]
-        weights = self._scale[:, None] * c
-        self.components_ = self._basis @ weights
-        z = self._coordinates @ weights
+        if self.unit_eigenvectors:
+            weights = scale[:, None] * (c / np.linalg.norm(c, axis=0))
+        else:
+            c /= np.sqrt(np.einsum("ij,ik,kj->j", c, spread, c, optimize=True))
+            weights = s[:, None] * (c / scale[0])  # s c / s_1²
+        self.components_ = basis @ weights
+        z = coordinates @ weights
         z = unit_rows(z) if self.normalise_rows else z
-        return z[: self._n], z[self._n :]
-
-    def _deviations(self, c: np.ndarray) -> np.ndarray:
-        """Square roots of the diagonal of A' K H K A."""
-        return np.sqrt(np.einsum("ij,ik,kj->j", c, self._spread, c, optimize=True)) * self._scale[0] ** 2
+        return z[:n], z[n:]
 
 
 def mean_contrast(n: int, m: int) -> np.ndarray:

@@ -91,10 +91,12 @@ def test_rotation_units_and_order_of_rows():
     same_up_to_signs(np.concatenate([turned[:60][::-1], turned[60:][::-1]]), z, atol=1e-8)
 
 
-def test_huge_values_without_normalisation():
+def test_huge_and_tiny_values_without_normalisation():
     xs, ys, xt = gaussians()
-    for unit in (1e-60, 1e60, 1e130):
-        assert np.isfinite(both(TCA(n_components=2, **PLAIN), xs * unit, ys, xt * unit)).all()
+    for unit in (1e-130, 1e-60, 1e60, 1e130):
+        for flag in (True, False):
+            model = TCA(n_components=2, unit_eigenvectors=flag, **PLAIN)
+            assert np.isfinite(both(model, xs * unit, ys, xt * unit)).all()
 
 
 def apart(seed):
