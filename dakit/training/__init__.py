@@ -5,7 +5,7 @@ from dakit.training.fit import fit
 from dakit.training.health import Finding, Health
 from dakit.training.loop import NonFiniteLoss
 from dakit.training.run import Run, Runs, Snapshot
-from dakit.training.validation import Seen, Validation, validate
+from dakit.training.validation import Seen, Validation, select, validate
 
 __all__ = [
     "Evaluation",
@@ -19,5 +19,6 @@ __all__ = [
     "Validation",
     "evaluate",
     "fit",
+    "select",
     "validate",
 ]

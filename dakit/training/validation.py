@@ -220,6 +220,54 @@ def validate(
     return Validation(scores, problems, accuracy, agreement(scores, accuracy, draws=draws, seed=seed))
 
 
+def select(
+    runs: Run | Iterable[Run] | Mapping[str, Run | Iterable[Run]],
+    source_val: Domain,
+    target: Domain,
+    *,
+    validator: str | Validator,
+    source_train: Domain | None = None,
+    max_points: int = 2000,
+    seed: int = 0,
+) -> Run:
+    """The run that a validator would keep, chosen without target labels.
+
+    Parameters
+    ----------
+    runs, source_val, target, source_train, max_points, seed
+        As for :func:`validate`.
+    validator : str or callable
+        A name from ``VALIDATORS``, or a function of a :class:`Seen`. Name it before looking at any accuracy; none is
+        the best for all methods and shifts, and there is no default.
+
+    Returns
+    -------
+    Run
+        The first one with the best score.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`validate`, and if the validator is undefined for every run.
+    """
+    named = _named(runs)
+    validators = [validator] if isinstance(validator, str) else {"given": validator}
+    found = validate(
+        named,
+        source_val,
+        target,
+        source_train=source_train,
+        validators=validators,
+        max_points=max_points,
+        seed=seed,
+    )
+    pick = found.picks.iloc[0]
+    if pick is None:
+        why = next(iter(found.problems.values()), "its scores are NaN")
+        raise ValueError(f"the validator is undefined for every run: {why}")
+    return named[pick]
+
+
 def _named(runs: Run | Iterable[Run] | Mapping[str, Run | Iterable[Run]]) -> dict[str, Run]:
     """All runs under names of their own."""
     if isinstance(runs, Run):

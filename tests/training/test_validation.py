@@ -10,7 +10,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from dakit import metrics
 from dakit.domains.domain import Domain
-from dakit.training import Runs, Seen, Validation, fit, validate
+from dakit.training import Runs, Seen, Validation, fit, select, validate
 from dakit.training.ranking import agreement
 from dakit.training.validation import VALIDATORS
 from tests.training.toys import QUICK, blobs, poisoned
@@ -213,3 +213,26 @@ def test_bad_input(runs):
         validate(runs, other, TARGET)
     with pytest.raises(ValueError, match="max_points must be at least 10"):
         validate(runs, VAL, TARGET, max_points=5)
+
+
+# -- select -------------------------------------------------------------------------------------------------
+
+
+def test_select_returns_the_run_with_the_best_score(runs):
+    scores = validate(runs, VAL, TARGET, validators=["entropy"]).scores["entropy"]
+    assert select(runs, VAL, TARGET, validator="entropy") is runs[int(np.argmax(scores))]
+    last = select(runs, VAL, TARGET, validator=lambda seen: -seen.ps.max(1).mean())
+    assert last is runs[int(np.argmin([softmax_confidence(r) for r in runs]))]
+
+
+def softmax_confidence(run):
+    return float(torch.softmax(torch.from_numpy(run.logits(VAL)).double(), 1).max(1).values.mean())
+
+
+def test_select_sees_no_target_labels_and_needs_a_defined_validator(runs):
+    poisoned_target = dataclasses.replace(TARGET, y=TARGET.y.flip(0))
+    assert select(runs, VAL, poisoned_target, validator="dev") is select(runs, VAL, TARGET, validator="dev")
+    with pytest.raises(ValueError, match="undefined for every run"):
+        select(runs, VAL, TARGET, validator=lambda seen: float("nan"))
+    with pytest.raises(ValueError, match="there is no validator 'magic'"):
+        select(runs, VAL, TARGET, validator="magic")
