@@ -12,6 +12,7 @@ from dakit.losses.conditioning import certainty, multilinear, randomised_multili
 from dakit.losses.confusion import class_confusion
 from dakit.losses.contrastive import nt_xent, supcon
 from dakit.losses.coral import coral
+from dakit.losses.feature_norm import hard_feature_norm, stepwise_feature_norm
 from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.mmd import median_bandwidth, mmd
 
@@ -23,11 +24,13 @@ __all__ = [
     "cross_entropy",
     "domain_adversarial",
     "entropy",
+    "hard_feature_norm",
     "joint_mmd",
     "median_bandwidth",
     "mmd",
     "multilinear",
     "nt_xent",
     "randomised_multilinear",
+    "stepwise_feature_norm",
     "supcon",
 ]

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import CDAN, CMD, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import AFN, CDAN, CMD, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
+    "AFN",
     "CDAN",
     "CMD",
     "DAN",
@@ -53,6 +54,7 @@ _CLASSES: dict[str, type[Method]] = {
     "mcc": MCC,
     "jan": JAN,
     "cmd": CMD,
+    "afn": AFN,
     "oracle": Oracle,
 }
 

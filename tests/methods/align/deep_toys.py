@@ -18,9 +18,15 @@ def moved_along_the_classes(shift: float = 2.0) -> tuple[Domain, Domain]:
     return source, Domain("moved", target.x + offset, target.y, target.classes)
 
 
-def runs(name: str, source: Domain, target: Domain, **hyperparameters):
+def dimmed(contrast: float = 0.3) -> tuple[Domain, Domain]:
+    """Two blobs, and another draw of them scaled down and moved a little: target features come out short."""
+    source, target = blobs(300), blobs(300, seed=1)
+    return source, Domain("dimmed", contrast * target.x + 0.5, target.y, target.classes)
+
+
+def runs(name: str, source: Domain, target: Domain, *, norm: str = "none", **hyperparameters):
     """Three seeds of a method on a small network."""
-    backbone = {"name": "mlp", "hidden": (16, 8)}
+    backbone = {"name": "mlp", "hidden": (16, 8), "norm": norm}
 
     def make(seed):
         return methods.build(name, source, backbone=backbone, seed=seed, **hyperparameters)
