@@ -34,6 +34,9 @@ from dakit.methods.target_labels import FewTargetLabels
 
 __all__ = ["MMDT", "hinge_dual"]
 
+# Features of very unequal scale can keep the solver busy for ever; past this it warns.
+MOST_STEPS = 200_000
+
 
 class MMDT(FewTargetLabels):
     """Max-margin domain transforms.
@@ -116,7 +119,10 @@ class Machines(BaseEstimator):
     """One linear support vector machine for each class, one for two classes; each row has its own C."""
 
     def fit(self, x: np.ndarray, signs: np.ndarray, costs: np.ndarray) -> Machines:
-        machines = [SVC(kernel="linear", C=1.0, tol=1e-4).fit(x, s, sample_weight=costs) for s in signs.T]
+        machines = [
+            SVC(kernel="linear", tol=1e-4, max_iter=MOST_STEPS).fit(x, s, sample_weight=costs)
+            for s in signs.T
+        ]
         self.theta = np.concatenate([machine.coef_ for machine in machines])
         self.b = np.concatenate([machine.intercept_ for machine in machines])
         return self

@@ -154,7 +154,8 @@ class MSDA(DomainAdapter):
         self.random_state = random_state
 
     def _default_classifier(self):
-        return SVC(kernel="linear")
+        # Features of very unequal scale can keep the solver busy for ever; past this it warns.
+        return SVC(kernel="linear", max_iter=1_000_000)
 
     def _align(self, xs, ys, xt):
         noise = check_real("noise", self.noise, 0, 1)

@@ -78,7 +78,8 @@ class TrAdaBoost(FewTargetLabels):
         self.estimator = estimator
 
     def _default_classifier(self):
-        return SVC(kernel="linear")
+        # Features of very unequal scale can keep the solver busy for ever; past this it warns.
+        return SVC(kernel="linear", max_iter=1_000_000)
 
     def _fit(self, X, y, sample_domain):
         xs, ys, xt, where, labelled, yt = self._split_labelled(X, y, sample_domain)
