@@ -15,8 +15,10 @@ from dakit.losses.coral import coral
 from dakit.losses.feature_norm import hard_feature_norm, stepwise_feature_norm
 from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.mmd import median_bandwidth, mmd
+from dakit.losses.spectral import batch_spectral
 
 __all__ = [
+    "batch_spectral",
     "certainty",
     "class_confusion",
     "cmd",

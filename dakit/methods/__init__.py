@@ -19,11 +19,12 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import AFN, CDAN, CMD, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import AFN, BSP, CDAN, CMD, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
     "AFN",
+    "BSP",
     "CDAN",
     "CMD",
     "DAN",
@@ -55,6 +56,7 @@ _CLASSES: dict[str, type[Method]] = {
     "jan": JAN,
     "cmd": CMD,
     "afn": AFN,
+    "bsp": BSP,
     "oracle": Oracle,
 }
 

@@ -1,6 +1,7 @@
 """Pull the features of both domains together."""
 
 from dakit.methods.align.afn import AFN
+from dakit.methods.align.bsp import BSP
 from dakit.methods.align.cdan import CDAN
 from dakit.methods.align.cmd import CMD
 from dakit.methods.align.dan import DAN
@@ -11,4 +12,4 @@ from dakit.methods.align.mcc import MCC
 from dakit.methods.align.oracle import Oracle
 from dakit.methods.align.source_only import SourceOnly
 
-__all__ = ["AFN", "CDAN", "CMD", "DAN", "DANN", "JAN", "MCC", "DeepCORAL", "Oracle", "SourceOnly"]
+__all__ = ["AFN", "BSP", "CDAN", "CMD", "DAN", "DANN", "JAN", "MCC", "DeepCORAL", "Oracle", "SourceOnly"]
