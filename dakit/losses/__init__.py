@@ -8,6 +8,7 @@ would make a GPU wait at every step.
 from dakit.losses.adversarial import domain_adversarial
 from dakit.losses.central_moments import cmd
 from dakit.losses.classification import cross_entropy, entropy
+from dakit.losses.classifier_discrepancy import classifier_discrepancy
 from dakit.losses.conditioning import certainty, multilinear, randomised_multilinear
 from dakit.losses.confusion import class_confusion
 from dakit.losses.contrastive import nt_xent, supcon
@@ -21,6 +22,7 @@ __all__ = [
     "batch_spectral",
     "certainty",
     "class_confusion",
+    "classifier_discrepancy",
     "cmd",
     "coral",
     "cross_entropy",

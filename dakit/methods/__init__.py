@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import AFN, BSP, CDAN, CMD, DAN, DANN, JAN, MCC, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import AFN, BSP, CDAN, CMD, DAN, DANN, JAN, MCC, MCD, DeepCORAL, Oracle, SourceOnly
 from dakit.methods.method import Batch, Method
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "DANN",
     "JAN",
     "MCC",
+    "MCD",
     "Batch",
     "DeepCORAL",
     "Description",
@@ -50,6 +51,7 @@ _CLASSES: dict[str, type[Method]] = {
     "source_only": SourceOnly,
     "dann": DANN,
     "cdan": CDAN,
+    "mcd": MCD,
     "dan": DAN,
     "deep_coral": DeepCORAL,
     "mcc": MCC,

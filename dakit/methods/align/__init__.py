@@ -9,7 +9,21 @@ from dakit.methods.align.dann import DANN
 from dakit.methods.align.deep_coral import DeepCORAL
 from dakit.methods.align.jan import JAN
 from dakit.methods.align.mcc import MCC
+from dakit.methods.align.mcd import MCD
 from dakit.methods.align.oracle import Oracle
 from dakit.methods.align.source_only import SourceOnly
 
-__all__ = ["AFN", "BSP", "CDAN", "CMD", "DAN", "DANN", "JAN", "MCC", "DeepCORAL", "Oracle", "SourceOnly"]
+__all__ = [
+    "AFN",
+    "BSP",
+    "CDAN",
+    "CMD",
+    "DAN",
+    "DANN",
+    "JAN",
+    "MCC",
+    "MCD",
+    "DeepCORAL",
+    "Oracle",
+    "SourceOnly",
+]
