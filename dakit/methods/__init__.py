@@ -19,10 +19,25 @@ import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
-from dakit.methods.align import AFN, BSP, CDAN, CMD, DAN, DANN, JAN, MCC, MCD, DeepCORAL, Oracle, SourceOnly
+from dakit.methods.align import (
+    ADDA,
+    AFN,
+    BSP,
+    CDAN,
+    CMD,
+    DAN,
+    DANN,
+    JAN,
+    MCC,
+    MCD,
+    DeepCORAL,
+    Oracle,
+    SourceOnly,
+)
 from dakit.methods.method import Batch, Method
 
 __all__ = [
+    "ADDA",
     "AFN",
     "BSP",
     "CDAN",
@@ -51,6 +66,7 @@ _CLASSES: dict[str, type[Method]] = {
     "source_only": SourceOnly,
     "dann": DANN,
     "cdan": CDAN,
+    "adda": ADDA,
     "mcd": MCD,
     "dan": DAN,
     "deep_coral": DeepCORAL,

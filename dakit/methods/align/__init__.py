@@ -1,5 +1,6 @@
 """Pull the features of both domains together."""
 
+from dakit.methods.align.adda import ADDA
 from dakit.methods.align.afn import AFN
 from dakit.methods.align.bsp import BSP
 from dakit.methods.align.cdan import CDAN
@@ -14,6 +15,7 @@ from dakit.methods.align.oracle import Oracle
 from dakit.methods.align.source_only import SourceOnly
 
 __all__ = [
+    "ADDA",
     "AFN",
     "BSP",
     "CDAN",
