@@ -82,9 +82,11 @@ def test_imports_run_downhill(part):
                     assert pieces[1] in ALLOWED[part] | {part}, f"{path.relative_to(ROOT)} imports {name}"
 
 
-def test_every_metric_is_in_the_documentation():
-    listed = (ROOT.parent / "docs" / "api.md").read_text(encoding="utf-8").split()
-    assert {f"metrics.{name}" for name in dakit.metrics.__all__} <= set(listed)
+def test_every_metric_loss_and_method_is_in_the_documentation():
+    listed = set((ROOT.parent / "docs" / "api.md").read_text(encoding="utf-8").split())
+    for part in ("metrics", "losses"):
+        assert {f"{part}.{name}" for name in getattr(dakit, part).__all__} <= listed
+    assert {f"methods.{c.__name__}" for c in dakit.methods._CLASSES.values()} <= listed
 
 
 def test_unknown_attribute_is_an_attribute_error():

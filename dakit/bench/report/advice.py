@@ -110,7 +110,7 @@ def _for_covariates(moved: Moved, repaired: tuple[Repair, ...], a_distance: floa
                 "Learning features that do not tell the domains apart",
                 f"A-distance {a_distance:.2f} of 2, and moments alone do not explain it. Compare with source_only "
                 "over seeds, and watch run.health().",
-                _known("dann", "dan", "deep_coral"),
+                _known("dann", "cdan", "dan", "deep_coral", "mcc"),
             )
         )
     return out
