@@ -16,7 +16,7 @@
 #
 # | | |
 # | --- | --- |
-# | Time | 40 minutes to read, about 1 minute to run on 2 CPU cores |
+# | Time | 40 minutes to read, about 30 seconds to run on 2 CPU cores |
 # | Memory | 0.8 GB |
 # | Needs | *1_shift/02 Distances*; numpy, and what a histogram and a variance are |
 # | Data | emoji in seven drawing styles (MIT, Apache-2.0 and CC-BY-4.0), digits from three worlds (MIT, CC-BY-4.0, CC-BY-SA-3.0); see the cards of the sets |

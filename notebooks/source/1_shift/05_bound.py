@@ -15,7 +15,7 @@
 #
 # | | |
 # | --- | --- |
-# | Time | 50 minutes to read, about 2 minutes to run on 2 CPU cores |
+# | Time | 50 minutes to read, about 1 minute to run on 2 CPU cores |
 # | Memory | 0.7 GB |
 # | Needs | *1_shift/02 Distances*; numpy, and what a held-out error is |
 # | Data | digits (CC-BY-SA-3.0 and CC-BY-4.0), emoji features, sentiment, penguins; see their cards |

@@ -15,7 +15,7 @@
 #
 # | | |
 # | --- | --- |
-# | Time | 45 minutes to read, about 2 minutes to run on 2 CPU cores |
+# | Time | 45 minutes to read, about 1 minute to run on 2 CPU cores |
 # | Memory | 0.7 GB |
 # | Needs | *02 Distances*; what a standard deviation and a p-value are |
 # | Data | handwritten digits (MNIST, see the card of the set), and a smartwatch on ten wrists (BSD 3-Clause) |
