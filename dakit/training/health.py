@@ -122,7 +122,9 @@ def _source(run: "Run", looked: list[dict]) -> Finding:
 def _converged(run: "Run") -> Finding | None:
     if not run.finished:
         return Finding("converged", "note", f"the run stopped at step {run.step} of {run.config['steps']}")
-    curve = [row["label"] for row in run.rows if "label" in row]
+    # A method of several phases logs its terms under the name of the phase; the first with a label loss counts.
+    key = next((k for row in run.rows for k in row if k == "label" or k.endswith(".label")), "label")
+    curve = [row[key] for row in run.rows if key in row]
     if len(curve) < 8 or not np.isfinite(curve).all():
         return None
     quarter = max(2, len(curve) // 4)

@@ -216,3 +216,9 @@ def test_the_columns_by_hand():
     assert columns(made)["target_entropy"] == pytest.approx(0.0, abs=1e-9)
     assert columns(made)["target_balance"] == pytest.approx(0.5)
     assert softmax(np.array([[1000.0, 1000.0]])).tolist() == [[0.5, 0.5]]
+
+
+def test_the_label_loss_of_a_method_with_phases_is_read():
+    run = fit("mcd", SOURCE, TARGET, **LONG)
+    assert "label" not in run.rows[-1]
+    assert any(f.key == "converged" for f in run.health().findings)
