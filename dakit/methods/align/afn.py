@@ -26,7 +26,7 @@ that is not normalised multiplies the growth. Behind the batch normalisation of 
 million in 600, or the features died. That is why the hard variant is the default here, though the paper finds the
 stepwise one better. The curve of the stepwise loss is flat whatever happens: watch the diagnostics ``source_norm`` and
 ``target_norm``. R has to suit the number of features; 25 is for the paper's bottleneck of 1000. The first steps are
-steep: with the default R and a learning rate of 0.05 both variants lost even the source, with 0.01 the hard one did not.
+steep: with the default R and a learning rate of 0.05 both variants lost the source, with 0.01 the hard one did not.
 
 Paper: Xu, Li, Yang, Lin, Larger Norm More Transferable: An Adaptive Feature Norm Approach for Unsupervised Domain
 Adaptation, ICCV 2019, arXiv:1811.07456.
