@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from dakit.metrics.results import wilson
 from dakit.metrics.samples import as_pair
 
 # Training points, their domains (0 or 1), their weights, the points to score, and a seed, to scores.
@@ -120,7 +121,7 @@ def a_distance_estimate(
         raise ValueError(f"{folds} folds need at least {folds} examples in each sample, got {n} and {m}")
     x = torch.cat([xs, xt])
     y = torch.cat([torch.zeros(n), torch.ones(m)]).to(x.device)
-    part = torch.cat([_parts(n, folds, seed), _parts(m, folds, seed)]).to(x.device)
+    part = torch.cat([parts(n, folds, seed), parts(m, folds, seed)]).to(x.device)
     wrong = torch.empty(n + m, dtype=torch.bool, device=x.device)
     for fold in range(folds):
         train, test = part != fold, part == fold
@@ -133,8 +134,10 @@ def a_distance_estimate(
     by_fold = [
         (errors[:n][folded[:n] == f].mean() + errors[n:][folded[n:] == f].mean()) / 2 for f in range(folds)
     ]
-    low, high = _wilson(error, 4 / (1 / n + 1 / m), level)
-    return ADistance(_distance(error), error, (_distance(high), _distance(low)), level, np.array(by_fold))
+    low, high = wilson(error, 4 / (1 / n + 1 / m), level)
+    return ADistance(
+        _distance(error), error, (_distance(float(high)), _distance(float(low))), level, np.array(by_fold)
+    )
 
 
 def domain_scores(x: Tensor, y: Tensor, test: Tensor, probe: Probe, seed: int) -> Tensor:
@@ -156,21 +159,11 @@ def _distance(error: float) -> float:
     return 2 * (1 - 2 * min(error, 0.5))
 
 
-def _parts(n: int, folds: int, seed: int) -> Tensor:
+def parts(n: int, folds: int, seed: int) -> Tensor:
     """The fold of each row: equal parts of a random order that depends on ``n`` and ``seed`` alone."""
     part = np.empty(n, dtype=np.int64)
     part[np.random.default_rng(seed).permutation(n)] = np.arange(n) % folds
     return torch.from_numpy(part)
-
-
-def _wilson(error: float, n: float, level: float) -> tuple[float, float]:
-    """Wilson's interval for a proportion among ``n`` independent trials."""
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + level) / 2))
-    centre = (error + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(error * (1 - error) / n + z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _linear(x: Tensor, y: Tensor, weight: Tensor, test: Tensor, seed: int) -> Tensor:

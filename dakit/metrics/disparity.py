@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from dakit.metrics.a_distance import parts
 from dakit.metrics.samples import as_labels, as_pair
 
 
@@ -99,7 +100,7 @@ def mdd_score(
     h = torch.from_numpy(h).to(z.device)
     target = torch.zeros(len(z), dtype=torch.bool, device=z.device)
     target[len(zs) :] = True
-    part = torch.from_numpy(np.concatenate([_parts(len(x), folds, seed) for x in (zs, zt)])).to(z.device)
+    part = torch.cat([parts(len(x), folds, seed) for x in (zs, zt)]).to(z.device)
     expand = _expansion(z, units, seed)
     other = torch.empty_like(target)
     for fold in range(folds):
@@ -110,12 +111,6 @@ def mdd_score(
         found = (b @ _second_head(a, h[train], target[train], k, margin, penalty)).argmax(1)
         other[test] = found != h[test]
     return float(other[~target].double().mean() - other[target].double().mean())
-
-
-def _parts(n: int, folds: int, seed: int) -> np.ndarray:
-    part = np.empty(n, dtype=np.int64)
-    part[np.random.default_rng(seed).permutation(n)] = np.arange(n) % folds
-    return part
 
 
 def _expansion(like: Tensor, units: int, seed: int) -> Callable[[Tensor], Tensor]:

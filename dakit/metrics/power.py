@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from dakit.metrics.results import wilson
+
 
 @dataclass(frozen=True)
 class PowerCurve:
@@ -174,7 +176,7 @@ def power_curve(
                 xs, xt = make_samples(severity, size, np.random.default_rng(key))
                 pvalues[i, j, t] = _pvalue(test(xs, xt, **options))
     rate = (pvalues <= alpha).mean(2)
-    low, high = _wilson(rate, trials, level)
+    low, high = wilson(rate, trials, level)
     return PowerCurve(severities, sizes.astype(np.int64), rate, low, high, alpha, trials, level, pvalues)
 
 
@@ -250,16 +252,6 @@ def _pvalue(result: Any) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"test gave the p-value {value}, which is outside [0, 1]")
     return value
-
-
-def _wilson(rate: np.ndarray, n: int, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval for a proportion of ``n`` trials."""
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + level) / 2))
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
 
 
 def _not_falling(rates: np.ndarray) -> np.ndarray:

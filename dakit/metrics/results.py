@@ -54,3 +54,13 @@ class TwoSampleTest:
     pvalue: float
     null: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     method: str = ""
+
+
+def wilson(rate: float | np.ndarray, n: float, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of Wilson's interval for a proportion among ``n`` independent trials."""
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + level) / 2))
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
