@@ -86,7 +86,7 @@ def test_every_metric_loss_and_method_is_in_the_documentation():
     listed = set((ROOT.parent / "docs" / "api.md").read_text(encoding="utf-8").split())
     for part in ("metrics", "losses"):
         assert {f"{part}.{name}" for name in getattr(dakit, part).__all__} <= listed
-    assert {f"methods.{c.__name__}" for c in dakit.methods._CLASSES.values()} <= listed
+    assert {f"methods.{where.rpartition('.')[2]}" for where in dakit.methods._METHODS.values()} <= listed
 
 
 def test_unknown_attribute_is_an_attribute_error():

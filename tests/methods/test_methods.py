@@ -29,7 +29,9 @@ def test_a_method_says_what_it_is(name):
         assert len(part) > 20
         assert "\n" not in part
     module = inspect.getmodule(type(methods.build(name, SOURCE)))
-    assert module.__name__ == f"dakit.methods.align.{name}"
+    part, _, cls = methods._METHODS[name].partition(".")
+    assert module.__name__ == f"dakit.methods.{part}.{name}"
+    assert getattr(methods, cls) is getattr(module, cls)
     assert "Objective:" in module.__doc__
 
 

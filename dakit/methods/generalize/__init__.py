@@ -1,0 +1,1 @@
+"""A domain that nobody has seen."""

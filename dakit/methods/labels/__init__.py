@@ -1,0 +1,1 @@
+"""Classes or their shares move; little or no source is left."""
