@@ -51,6 +51,7 @@ from dakit.metrics.moments import coral_distance, frechet_distance
 from dakit.metrics.monitoring import DriftMonitor, DriftRun
 from dakit.metrics.neighbourhoods import cluster_score, snd
 from dakit.metrics.neighbours import knn_test, mst_test
+from dakit.metrics.open_set import OpenSetScores, open_set_scores
 from dakit.metrics.per_feature import FeatureTests, feature_tests
 from dakit.metrics.polynomial import Polynomial
 from dakit.metrics.power import PowerCurve, drawn_from, power_curve
@@ -96,6 +97,7 @@ __all__ = [
     "LabelShift",
     "LogitScaling",
     "MaxSliced",
+    "OpenSetScores",
     "PageHinkley",
     "Polynomial",
     "PowerCurve",
@@ -174,6 +176,7 @@ __all__ = [
     "mst_test",
     "nce",
     "nll",
+    "open_set_scores",
     "permutation_test",
     "power_curve",
     "procrustes",
