@@ -14,6 +14,7 @@ from dakit.losses.confusion import class_confusion
 from dakit.losses.contrastive import nt_xent, supcon
 from dakit.losses.coral import coral
 from dakit.losses.feature_norm import hard_feature_norm, stepwise_feature_norm
+from dakit.losses.invariance import gradient_variance, irm_penalty
 from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.mmd import median_bandwidth, mmd
 from dakit.losses.spectral import batch_spectral
@@ -28,7 +29,9 @@ __all__ = [
     "cross_entropy",
     "domain_adversarial",
     "entropy",
+    "gradient_variance",
     "hard_feature_norm",
+    "irm_penalty",
     "joint_mmd",
     "median_bandwidth",
     "mmd",
