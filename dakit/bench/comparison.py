@@ -187,10 +187,10 @@ def measure(
     return Result(
         method=name,
         seed=seed,
-        source_accuracy=run.evaluate(task.source_test).accuracy,
+        source_accuracy=run.evaluate(task.source_test, side="source").accuracy,
         target_accuracy=run.evaluate(target).accuracy if target.labeled else None,
         shift=shift_numbers(
-            run.features(task.source_test),
+            run.features(task.source_test, side="source"),
             run.features(target),
             task.source_test.y,
             target.y,

@@ -65,7 +65,9 @@ class ShallowRun:
             len(domain), 1 if domain is self.task.source or domain is self.task.source_test else -1
         )
 
-    def features(self, domain: Domain) -> np.ndarray:
+    # ``side`` is there for the common interface; the estimators read every domain alike.
+
+    def features(self, domain: Domain, *, side: str = "target") -> np.ndarray:
         """Rows as the classifier sees them, (n, k) float32."""
         if self.name == "source_only":
             return _rows(domain).astype(np.float32)
@@ -77,7 +79,7 @@ class ShallowRun:
             return self.estimator.predict(_rows(domain))
         return self.estimator.predict(_rows(domain), self._domain(domain))
 
-    def evaluate(self, domain: Domain) -> Evaluation:
+    def evaluate(self, domain: Domain, *, side: str = "target") -> Evaluation:
         """Accuracy, accuracy per class and confusion on a labelled domain."""
         y, k = domain.y.numpy(), len(domain.classes)
         confusion = np.zeros((k, k), np.int64)

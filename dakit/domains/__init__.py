@@ -13,6 +13,7 @@ from dakit.domains.domain import Domain, DomainSet
 _FROM = {
     "align_classes": "classes",
     "bundled": "bundled_sets",
+    "category_gap": "private_classes",
     "check_same_shape": "classes",
     "from_arrays": "arrays",
     "from_csv": "tables",
@@ -26,6 +27,7 @@ _FROM = {
     "load_sentiment_texts": "sentiment_texts",
     "open_domain": "opening",
     "open_pair": "opening",
+    "pool": "pooling",
     "with_classes": "classes",
 }
 
@@ -34,6 +36,7 @@ __all__ = [
     "DomainSet",
     "align_classes",
     "bundled",
+    "category_gap",
     "check_same_shape",
     "from_arrays",
     "from_csv",
@@ -47,6 +50,7 @@ __all__ = [
     "load_sentiment_texts",
     "open_domain",
     "open_pair",
+    "pool",
     "shifts",
     "with_classes",
 ]
@@ -60,6 +64,8 @@ if TYPE_CHECKING:
     from dakit.domains.hub import from_datasets
     from dakit.domains.image_lists import from_image_list
     from dakit.domains.opening import open_domain, open_pair
+    from dakit.domains.pooling import pool
+    from dakit.domains.private_classes import category_gap
     from dakit.domains.sentiment_texts import load_sentiment_texts
     from dakit.domains.tables import from_csv, from_parquet
 

@@ -13,12 +13,14 @@ import importlib
 import inspect
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from dakit.domains.domain import Domain
+from dakit.domains.pooling import pool
 from dakit.methods.method import Batch, Method
 
 # name: file and class, in the order in which tables show them: the baseline first, the bound last.
@@ -124,7 +126,12 @@ def describe(name: str) -> Description:
 
 
 def build(
-    name: str, source: Domain, *, backbone: str | dict | nn.Module = "auto", seed: int = 0, **hyperparameters
+    name: str,
+    source: Domain | Mapping[str, Domain] | Sequence[Domain],
+    *,
+    backbone: str | dict | nn.Module = "auto",
+    seed: int = 0,
+    **hyperparameters,
 ) -> Method:
     """Make a method ready to be fitted.
 
@@ -135,8 +142,8 @@ def build(
     ----------
     name : str
         One of :func:`names`.
-    source : Domain
-        Gives the shape of the inputs and the classes.
+    source : Domain, DomainSet or sequence of Domain
+        Gives the shape of the inputs and the classes; to methods with parts for each source also their number.
     backbone : str, dict or nn.Module
         A name for ``models.build``; a dictionary with that ``"name"`` and its keyword arguments, for example
         ``{"name": "lenet", "norm": "batch"}``; or a module that maps (b, ...) to (b, d) and has ``out_features = d``.
@@ -155,6 +162,10 @@ def build(
     from dakit import models
 
     cls = _class(name)
+    sources = [source] if isinstance(source, Domain) else source
+    source = pool(sources)
+    if "num_sources" in _keywords(cls):
+        hyperparameters = {"num_sources": len(sources), **hyperparameters}
     _check_hyperparameters(name, cls, hyperparameters)
     if source.num_classes < 2:
         raise ValueError(
@@ -177,10 +188,13 @@ def build(
         return cls(backbone, source.num_classes, **hyperparameters)
 
 
+def _keywords(cls: type[Method]) -> list[str]:
+    parameters = inspect.signature(cls).parameters.values()
+    return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
 def _check_hyperparameters(name: str, cls: type[Method], given: dict) -> None:
-    known = [
-        p.name for p in inspect.signature(cls).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+    known = _keywords(cls)
     for key in given:
         if key not in known:
             raise TypeError(f"method {name!r} has no hyper-parameter {key!r}; it has {', '.join(known)}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +25,28 @@ class Batch:
         Rows of the domain that the batch holds.
     domain : int
         0 for the source, 1 for the target.
+    group : Tensor of shape (b,), int64, or None
+        With several sources, which of them each example comes from, in rising order; None where there is one.
+    sizes : tuple of int
+        With several sources, how many examples each of them has in the batch.
     """
 
     x: Tensor
     y: Tensor | None
     index: Tensor
     domain: int
+    group: Tensor | None = None
+    sizes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def parts(self) -> list[Batch]:
+        """One batch for each source domain, in their order; the batch itself where there is one domain."""
+        if self.group is None:
+            return [self]
+        pieces = zip(self.x.split(self.sizes), self.y.split(self.sizes), self.index.split(self.sizes))
+        return [Batch(x, y, index, self.domain) for x, y, index in pieces]
 
 
 class Method(nn.Module):
@@ -51,6 +65,19 @@ class Method(nn.Module):
     needs_target_labels = False
     """True only for bounds such as ``oracle``: everything else is trained on ``target.unlabeled()``."""
 
+    uses_source = True
+    uses_target = True
+    """Where False, ``losses`` gets None for that batch, and ``fit`` accepts None for that domain."""
+
+    min_sources = 1
+    """Source domains without which the idea makes no sense."""
+
+    open_set = False
+    """True for methods that may answer "unknown": their logits have one more column, the last."""
+
+    side = "target"
+    """Whose path ``features`` takes in a method with parts for each domain: see :meth:`on`."""
+
     def __init__(self, backbone: nn.Module, num_classes: int) -> None:
         super().__init__()
         if num_classes < 2:
@@ -68,6 +95,7 @@ class Method(nn.Module):
         Parameters
         ----------
         source, target : Batch
+            The source batch holds ``batch_size`` examples of every source domain: ``source.parts()``.
         progress : float
             0 at the first step, 1 at the last.
         """
@@ -94,6 +122,30 @@ class Method(nn.Module):
     def diagnostics(self, source: Tensor, target: Tensor) -> dict[str, float]:
         """Numbers worth watching, from features of shape (n, d) of both domains; none by default."""
         return {}
+
+    # -- whose input is read -------------------------------------------------------------------------------
+
+    @contextmanager
+    def on(self, side: str) -> Iterator[None]:
+        """Read inputs as the source's or as the target's inside, where a method has parts for each domain.
+
+        Sets ``side`` on the method and on each of its modules that has it, and restores them after. Everything else
+        ignores it.
+
+        Parameters
+        ----------
+        side : {"source", "target"}
+        """
+        if side not in ("source", "target"):
+            raise ValueError(f"side must be 'source' or 'target', got {side!r}")
+        before = [(m, m.side) for m in self.modules() if hasattr(m, "side")]
+        for m, _ in before:
+            m.side = side
+        try:
+            yield
+        finally:
+            for m, s in before:
+                m.side = s
 
     # -- what every method shares ---------------------------------------------------------------------------
 

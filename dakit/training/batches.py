@@ -1,11 +1,11 @@
-"""Batches of one domain, without end.
+"""Batches of one domain, or of several, without end.
 
 Small domains live on the device as tensors, and a batch is an ``index_select``; larger ones stay where they are and
 stream through a ``DataLoader``. Both hand out the same batches in the same order: one permutation an epoch from the
 domain's own generator.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -105,6 +105,11 @@ class Batches:
 
     # -- what resuming needs --------------------------------------------------------------------------------
 
+    @property
+    def feeds(self) -> list["Batches"]:
+        """What :meth:`mark` and :meth:`rewind` have to be asked of."""
+        return [self]
+
     def mark(self) -> tuple[Tensor, Tensor, int, int]:
         """Where in the sequence of batches this stands."""
         return self.generator.get_state(), self.order, self.position, self.epoch
@@ -114,6 +119,70 @@ class Batches:
         state, self.order, self.position, self.epoch = mark
         self.generator.set_state(state)
         self._there, self._stream = None, None
+
+
+class Nothing:
+    """Stands for the batches of a domain that a method does not use."""
+
+    batch_size, per_epoch, position = 0, 0, 0
+    feeds: Sequence[Batches] = ()
+
+    def next(self) -> None:
+        return None
+
+    def sample(self) -> None:
+        return None
+
+    def to_channels_last(self) -> None:
+        pass
+
+
+class Several:
+    """Batches of several source domains, joined: ``batch_size`` examples of each, in the order of the domains.
+
+    Parameters
+    ----------
+    feeds : sequence of Batches
+        One a domain, all on one device.
+    sizes : sequence of int
+        Lengths of the domains: the ``index`` of a batch counts rows of the pooled domain.
+    """
+
+    def __init__(self, feeds: Sequence[Batches], sizes: Sequence[int]) -> None:
+        self.feeds = list(feeds)
+        first = self.feeds[0]
+        self.sizes = tuple(b.batch_size for b in self.feeds)
+        self.batch_size = sum(self.sizes)
+        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        repeats = torch.tensor(self.sizes)
+        self.group = torch.arange(len(self.feeds)).repeat_interleave(repeats).to(first.device)
+        self.offset = torch.tensor(starts).repeat_interleave(repeats).to(first.device)
+        # The largest domain decides what an epoch is; the smaller ones begin anew in the meantime.
+        self.lead = max(self.feeds, key=lambda b: b.per_epoch)
+
+    @property
+    def per_epoch(self) -> int:
+        return self.lead.per_epoch
+
+    @property
+    def position(self) -> int:
+        return self.lead.position
+
+    def to_channels_last(self) -> None:
+        for b in self.feeds:
+            b.to_channels_last()
+
+    def next(self) -> Batch:
+        """The next batch of every domain."""
+        return self._joined([b.next() for b in self.feeds])
+
+    def sample(self) -> Batch:
+        """The first rows of every domain, without touching a generator."""
+        return self._joined([b.sample() for b in self.feeds])
+
+    def _joined(self, parts: list[Batch]) -> Batch:
+        x, y, index = (torch.cat([getattr(p, key) for p in parts]) for key in ("x", "y", "index"))
+        return Batch(x, y, index + self.offset, parts[0].domain, self.group, self.sizes)
 
 
 class _Rows(torch.utils.data.Dataset):

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from dakit.domains.domain import Domain
 from dakit.methods.method import Method
 
+UNKNOWN = "unknown"
+"""The last class of a target that holds more classes than the source, and what methods for open sets may answer."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -22,7 +25,7 @@ class Evaluation:
     per_class : dict of str to float
         Accuracy (recall) of each class; NaN for a class without examples.
     confusion : array of shape (k, k), int64
-        Rows are true classes, columns predicted ones.
+        Rows are true classes, columns predicted ones. Methods for open sets have a last row and column "unknown".
     n : int
         Number of examples.
     """
@@ -57,7 +60,9 @@ def device_of(method: nn.Module) -> torch.device:
 
 
 @torch.no_grad()
-def outputs(method: Method, x: Tensor, *, batch_size: int = 512) -> tuple[Tensor, Tensor]:
+def outputs(
+    method: Method, x: Tensor, *, batch_size: int = 512, side: str = "target"
+) -> tuple[Tensor, Tensor]:
     """Features (n, d) and logits (n, k) of all rows of ``x``, in evaluation mode, full precision, on the CPU.
 
     Parameters
@@ -66,13 +71,15 @@ def outputs(method: Method, x: Tensor, *, batch_size: int = 512) -> tuple[Tensor
     x : Tensor of shape (n, ...)
     batch_size : int
         Rows in memory at once; does not change the result beyond rounding.
+    side : {"source", "target"}
+        Whose inputs they are, for methods with parts for each domain: :meth:`dakit.methods.Method.on`.
     """
     device = device_of(method)
     own_logits = type(method).logits is not Method.logits
     precision, method.autocast_dtype = method.autocast_dtype, None
     features, logits = [], []
     try:
-        with eval_mode(method):
+        with eval_mode(method), method.on(side):
             for chunk in x.split(batch_size):
                 chunk = chunk.to(device)
                 z = method.features(chunk)
@@ -83,7 +90,7 @@ def outputs(method: Method, x: Tensor, *, batch_size: int = 512) -> tuple[Tensor
     return torch.cat(features), torch.cat(logits)
 
 
-def evaluate(method, domain: Domain, *, batch_size: int = 512) -> Evaluation:
+def evaluate(method, domain: Domain, *, batch_size: int = 512, side: str = "target") -> Evaluation:
     """Accuracy of a method, or of a run's method, on a labelled domain.
 
     Parameters
@@ -92,6 +99,8 @@ def evaluate(method, domain: Domain, *, batch_size: int = 512) -> Evaluation:
     domain : Domain
         With labels. This is the only function that reads the labels of a target.
     batch_size : int
+    side : {"source", "target"}
+        As for :func:`outputs`.
 
     Returns
     -------
@@ -107,15 +116,16 @@ def evaluate(method, domain: Domain, *, batch_size: int = 512) -> Evaluation:
         method, known = method.method, tuple(method.config["classes"])
     if domain.y is None:
         raise ValueError(f"domain {domain.name!r} has no labels, so there is nothing to evaluate against")
-    if known is not None and domain.classes != known:
+    unknown = (UNKNOWN,) * method.open_set
+    if known is not None and domain.classes not in (known, known + unknown):
         raise ValueError(
             f"domain {domain.name!r} has the classes {list(domain.classes)}, the run was trained on {list(known)}; "
             "domains.align_classes brings two domains to one list"
         )
-    k = method.num_classes
+    k = method.num_classes + method.open_set
     if domain.num_classes > k:
         raise ValueError(f"domain {domain.name!r} has {domain.num_classes} classes, the method knows {k}")
-    predicted = outputs(method, domain.x, batch_size=batch_size)[1].argmax(dim=1)
+    predicted = outputs(method, domain.x, batch_size=batch_size, side=side)[1].argmax(dim=1)
     pairs = domain.y.cpu() * k + predicted
     confusion = torch.bincount(pairs, minlength=k * k).view(k, k).numpy()
     rows = confusion.sum(axis=1)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from dakit.domains.domain import Domain
 from dakit.methods.method import Method
 from dakit.training import augment as augmentations
 from dakit.training import checks
-from dakit.training.batches import Batches
+from dakit.training.batches import Batches, Nothing, Several
 from dakit.training.loop import Loop
 from dakit.training.precision import Choice, choose, pick_device
 from dakit.training.progress import Progress
@@ -30,8 +30,8 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 def fit(
     method: Method | str | Callable[[int], Method],
-    source: Domain,
-    target: Domain,
+    source: Domain | Mapping[str, Domain] | Sequence[Domain] | None,
+    target: Domain | None,
     *,
     steps: int = 1000,
     batch_size: int = 64,
@@ -66,14 +66,16 @@ def fit(
     method : Method, str or callable
         A method, trained in place; a name from ``methods.names()``, built with its defaults; or a function
         ``seed -> Method``.
-    source : Domain
-        With labels.
+    source : Domain, DomainSet or sequence of Domain
+        With labels. Several sources share their classes. None for methods that use no source.
     target : Domain
-        Of the same shape and, where it names classes, the same classes.
+        Of the same shape and, where it names classes, the same classes. None for methods that use no target, such as
+        ``source_only`` and those of domain generalization.
     steps : int
         Batches of each domain.
     batch_size : int
-        Examples of each domain in a step; clipped to the size of the domain, which ``run.config["notes"]`` then says.
+        Examples of each domain, also of each source, in a step; clipped to the size of the domain, which
+        ``run.config["notes"]`` then says.
     lr : float
         Learning rate before the schedule.
     optimizer : {"sgd", "adam", "adamw"}
@@ -145,21 +147,25 @@ def fit(
     checks.counts(**numbers, log_every=log_every, checkpoint_every=checkpoint_every)
     checks.rates(lr, momentum, weight_decay, snapshots)
     checks.words(optimizer, precision, memory_format)
-    checks.are_domains(source=source, target=target)
+    sources = checks.as_sources(source)
+    if target is not None:
+        checks.are_domains(target=target)
     seed, where, change = checks.seed_number(seed), pick_device(device), augmentations.resolve(augment)
     with _random_state_of(seed, where):
-        method = _make(method, source, seed)
-        source, target = checks.domains(method, source, target)
-        checks.batch_norm(method, source, target, batch_size)
-        if isinstance(augment, str) and source.kind != "image":
+        method = _make(method, sources, seed)
+        source, target = checks.domains(method, sources, target)
+        used = [*(sources if method.uses_source else ()), *([target] if method.uses_target else ())]
+        lead = source if source is not None else target
+        checks.batch_norm(method, used, batch_size)
+        if isinstance(augment, str) and lead.kind != "image":
             raise ValueError(
-                f"augment={augment!r} needs pictures (n, c, h, w), but the source is {source.kind}"
+                f"augment={augment!r} needs pictures (n, c, h, w), but the source is {lead.kind}"
             )
         config = {
             "method": methods.spec(method),
             "source": checks.fingerprint(source),
             "target": checks.fingerprint(target),
-            "classes": list(source.classes),
+            "classes": _class_names(method, lead),
             **numbers,
             "lr": lr,
             "optimizer": optimizer,
@@ -178,10 +184,7 @@ def fit(
         common = {"device": where, "augment": change, "resident_bytes": budget}
         try:
             method.to(where).train()
-            batches = (
-                Batches(source, batch_size, role=0, seed=_stream(seed, 0), **common),
-                Batches(target, batch_size, role=1, seed=_stream(seed, 1), **common),
-            )
+            batches = _batches(method, sources, target, batch_size, seed, **common)
             if before is None:
                 tries = [b.sample() for b in batches]
                 choice = choose(
@@ -195,7 +198,7 @@ def fit(
                 config |= {
                     "device": str(where),
                     **choice.as_dict(),
-                    "notes": checks.notes(source, target, batch_size),
+                    "notes": checks.notes(used, batch_size),
                 }
                 followed = (
                     _followed(source, snapshot_size, seed, 2),
@@ -226,7 +229,7 @@ def fit(
                 )
         except torch.OutOfMemoryError as error:
             raise MemoryError(
-                f"{where} ran out of memory with {batch_size} examples of shape {source.shape} from each domain: halve "
+                f"{where} ran out of memory with {batch_size} examples of shape {lead.shape} from each domain: halve "
                 "batch_size (and lr with it), set resident_gb=0 to stream the data, or take device='cpu'"
             ) from error
         finally:
@@ -240,7 +243,7 @@ def fit(
 # -- several seeds ------------------------------------------------------------------------------------------------
 
 
-def _fit_seeds(method, source: Domain, target: Domain, seeds: int | Iterable[int], settings: dict) -> Runs:
+def _fit_seeds(method, source, target, seeds: int | Iterable[int], settings: dict) -> Runs:
     if isinstance(method, Method):
         raise ValueError(
             "seeds= starts every seed from its own weights, so it needs a method's name or a function seed -> Method, "
@@ -267,9 +270,14 @@ def _fit_seeds(method, source: Domain, target: Domain, seeds: int | Iterable[int
 # -- small parts --------------------------------------------------------------------------------------------------
 
 
-def _make(method: Method | str | Callable[[int], Method], source: Domain, seed: int) -> Method:
+def _make(method: Method | str | Callable[[int], Method], sources: list[Domain], seed: int) -> Method:
     if isinstance(method, str):
-        return methods.build(method, source, seed=seed)
+        if not sources:
+            raise ValueError(
+                f"without a source there is nothing to build {method!r} from: pass a method with its weights, "
+                "for example one built around a trained run's backbone"
+            )
+        return methods.build(method, sources, seed=seed)
     made = method if isinstance(method, Method) else method(seed) if callable(method) else None
     if not isinstance(made, Method):
         raise TypeError(
@@ -297,8 +305,35 @@ def _stream(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def _followed(domain: Domain, size: int, seed: int, number: int) -> np.ndarray:
+def _batches(
+    method: Method, sources: list[Domain], target: Domain | None, batch_size: int, seed: int, **common
+) -> tuple[Batches | Several | Nothing, Batches | Nothing]:
+    """What the method is fed with; :class:`Nothing` for a domain that it does not use."""
+    of_target = (
+        Batches(target, batch_size, role=1, seed=_stream(seed, 1), **common)
+        if method.uses_target
+        else Nothing()
+    )
+    if not method.uses_source:
+        return Nothing(), of_target
+    if len(sources) == 1:
+        return Batches(sources[0], batch_size, role=0, seed=_stream(seed, 0), **common), of_target
+    feeds = [
+        Batches(d, batch_size, role=0, seed=_stream(seed, 10 + i), **common) for i, d in enumerate(sources)
+    ]
+    return Several(feeds, [len(d) for d in sources]), of_target
+
+
+def _class_names(method: Method, domain: Domain) -> list[str]:
+    """Names of what the head tells apart; numbered where only an unlabelled target without names was given."""
+    names = list(domain.classes)[: method.num_classes]
+    return names or [f"class {i}" for i in range(method.num_classes)]
+
+
+def _followed(domain: Domain | None, size: int, seed: int, number: int) -> np.ndarray:
     """Which examples the snapshots follow."""
+    if domain is None:
+        return np.arange(0)
     if len(domain) <= size:
         return np.arange(len(domain))
     return np.sort(np.random.default_rng(_stream(seed, number)).choice(len(domain), size, replace=False))

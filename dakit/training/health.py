@@ -68,7 +68,7 @@ class Health:
 
 def examine(run: "Run") -> Health:
     """Look at one run; see :meth:`dakit.training.Run.health`."""
-    looked = [row for row in run.rows if "source_accuracy" in row]
+    looked = [row for row in run.rows if "effective_rank" in row]
     if not looked:
         return Health(
             [Finding("snapshots", "note", "the run kept no snapshots, so there is little to look at")]
@@ -96,8 +96,10 @@ def _finite(run: "Run") -> Finding:
     return Finding("finite", "fine", "all losses, features and weights are finite")
 
 
-def _source(run: "Run", looked: list[dict]) -> Finding:
-    accuracy = [row["source_accuracy"] for row in looked]
+def _source(run: "Run", looked: list[dict]) -> Finding | None:
+    accuracy = [row["source_accuracy"] for row in looked if "source_accuracy" in row]
+    if not accuracy:
+        return None  # no source was given
     chance = 1 / run.method.num_classes
     last, best = accuracy[-1], max(accuracy)
     if type(run.method).needs_target_labels:
@@ -147,8 +149,8 @@ def _converged(run: "Run") -> Finding | None:
 def _collapse(run: "Run", looked: list[dict]) -> Finding:
     last, first = looked[-1], looked[0]
     k, d = run.method.num_classes, run.snapshots[-1].source_features.shape[1]
-    spread = min(last["source_spread"], last["target_spread"])
-    began = max(first["source_spread"], first["target_spread"])
+    sides = [key for key in ("source_spread", "target_spread") if key in last]
+    spread, began = min(last[key] for key in sides), max(first[key] for key in sides)
     if not math.isfinite(spread) or spread < 1e-3 * began or last["effective_rank"] < 1.05:
         text = (
             f"the features collapsed (effective rank {last['effective_rank']:.1f} of {d}, spread {spread:.2g}): every "
@@ -166,13 +168,15 @@ def _collapse(run: "Run", looked: list[dict]) -> Finding:
     )
 
 
-def _transfer(run: "Run", looked: list[dict]) -> Finding:
+def _transfer(run: "Run", looked: list[dict]) -> Finding | None:
     last, snapshot = looked[-1], run.snapshots[-1]
+    if "target_balance" not in last:
+        return None  # one domain alone
     k = run.method.num_classes
     counts = Counter(snapshot.target_logits.argmax(axis=1).tolist())
     top = counts.most_common(1)[0][1] / len(snapshot.target_logits)
     in_source = Counter(snapshot.source_logits.argmax(axis=1).tolist())
-    missing = [run.config["classes"][c] for c in in_source if c not in counts]
+    missing = [c for i, c in enumerate(run.config["classes"]) if i in in_source and i not in counts]
     usual = max(in_source.values()) / len(snapshot.source_logits)
     if top > max(0.9, usual + 0.2) or (missing and len(missing) >= k / 2):
         none = f", none in {', '.join(missing)}" if missing else ""

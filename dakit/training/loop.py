@@ -14,7 +14,7 @@ from torch import Tensor
 from dakit.domains.domain import Domain
 from dakit.methods.method import Method
 from dakit.training import optimisers, store
-from dakit.training.batches import Batches
+from dakit.training.batches import Batches, Nothing, Several
 from dakit.training.evaluate import eval_mode, outputs
 from dakit.training.run import Run, Snapshot, State
 from dakit.training.signs import columns
@@ -49,8 +49,9 @@ class Loop:
     Parameters
     ----------
     run : Run
-    source, target : Domain
-        ``target`` without labels unless the method is a bound.
+    source, target : Domain or None
+        Several sources pooled into one; ``target`` without labels unless the method is a bound. None where the method
+        has no use for it and none was given.
     batches : (Batches, Batches)
     factor : callable
         Progress to what the learning rate is multiplied by.
@@ -62,9 +63,9 @@ class Loop:
     def __init__(
         self,
         run: Run,
-        source: Domain,
-        target: Domain,
-        batches: tuple[Batches, Batches],
+        source: Domain | None,
+        target: Domain | None,
+        batches: tuple[Batches | Several | Nothing, Batches | Nothing],
         *,
         factor: Callable[[float], float],
         device: torch.device,
@@ -73,6 +74,7 @@ class Loop:
         c = run.config
         self.run, self.method, self.source, self.target = run, run.method, source, target
         self.batches, self.factor, self.device = batches, factor, device
+        self.feeds = [feed for b in batches for feed in b.feeds]
         self.steps, self.lr = c["steps"], c["lr"]
         self.phases, self.optimisers = optimisers.players(
             self.method,
@@ -143,7 +145,8 @@ class Loop:
     def advance(self) -> None:
         """One step of every player on one batch of each domain."""
         method, progress = self.method, self.progress
-        if self.pass_over_data and self.batches[0].position in (0, self.batches[0].per_epoch):
+        lead = self.batches[0] if self.batches[0].feeds else self.batches[1]
+        if self.pass_over_data and lead.position in (0, lead.per_epoch):
             method.prepare(self.source, self.target, progress)
             method.train()
         source, target = self.batches[0].next(), self.batches[1].next()
@@ -215,16 +218,28 @@ class Loop:
 
     def snapshot(self) -> Snapshot:
         """Features and logits of the followed examples, now."""
-        of_source = outputs(self.method, self.source.x[torch.from_numpy(self.run.source_index)])
-        of_target = outputs(self.method, self.target.x[torch.from_numpy(self.run.target_index)])
-        parts = (of_source[0], of_target[0], of_source[1], of_target[1])
-        return Snapshot(self.run.step, *(p.numpy() for p in parts))
+        followed = {
+            "source": (self.source, self.run.source_index),
+            "target": (self.target, self.run.target_index),
+        }
+        seen = {
+            side: outputs(self.method, domain.x[torch.from_numpy(index)], side=side)
+            for side, (domain, index) in followed.items()
+            if domain is not None
+        }
+        nothing = tuple(z[:0] for z in next(iter(seen.values())))
+        (fs, ls), (ft, lt) = seen.get("source", nothing), seen.get("target", nothing)
+        return Snapshot(self.run.step, *(p.numpy() for p in (fs, ft, ls, lt)))
 
     def look(self, snapshot: Snapshot) -> dict[str, float]:
         """Source accuracy, health columns, and what the method itself has to say."""
-        labels = self.source.y[torch.from_numpy(self.run.source_index)].numpy()
-        row = {"source_accuracy": float(np.mean(snapshot.source_logits.argmax(axis=1) == labels))}
+        row = {}
+        if self.source is not None:
+            labels = self.source.y[torch.from_numpy(self.run.source_index)].cpu().numpy()
+            row["source_accuracy"] = float(np.mean(snapshot.source_logits.argmax(axis=1) == labels))
         row |= columns(snapshot)
+        if self.source is None or self.target is None:
+            return row  # diagnostics compare the two domains
         features = (
             torch.from_numpy(f).to(self.device) for f in (snapshot.source_features, snapshot.target_features)
         )
@@ -235,10 +250,10 @@ class Loop:
     # -- resuming -------------------------------------------------------------------------------------------
 
     def mark(self) -> tuple:
-        return [b.mark() for b in self.batches], torch.get_rng_state()
+        return [b.mark() for b in self.feeds], torch.get_rng_state()
 
     def rewind(self, mark: tuple) -> None:
-        for batches, at in zip(self.batches, mark[0]):
+        for batches, at in zip(self.feeds, mark[0]):
             batches.rewind(at)
         torch.set_rng_state(mark[1])
 
@@ -249,7 +264,7 @@ class Loop:
             tensors["rng_cuda"] = torch.cuda.get_rng_state(self.device)
         values: dict = {"pending": self.pending.copy(), "scaler": self.scaler.state_dict(), "batches": []}
         tensors |= {f"method.{k}": v.detach().cpu().clone() for k, v in self.method.state_dict().items()}
-        for i, b in enumerate(self.batches):
+        for i, b in enumerate(self.feeds):
             tensors[f"batches.{i}.generator"], tensors[f"batches.{i}.order"], position, epoch = b.mark()
             values["batches"].append([position, epoch])
         values["optimisers"] = {}
@@ -262,7 +277,7 @@ class Loop:
         """Go to where :meth:`state` was taken."""
         tensors, values = state.tensors, state.values
         store.load_weights(self.method, store.under(tensors, "method."))
-        for i, (b, (position, epoch)) in enumerate(zip(self.batches, values["batches"])):
+        for i, (b, (position, epoch)) in enumerate(zip(self.feeds, values["batches"])):
             b.rewind((tensors[f"batches.{i}.generator"], tensors[f"batches.{i}.order"], position, epoch))
         for name, optimiser in self.optimisers.items():
             moving = store.under(tensors, f"optimiser.{name}.")

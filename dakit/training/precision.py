@@ -9,7 +9,7 @@ import copy
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 
@@ -91,13 +91,13 @@ def native_bf16(device: torch.device) -> bool:
 
 def choose(
     method: Method,
-    source: Batch,
-    target: Batch,
+    source: Batch | None,
+    target: Batch | None,
     *,
     precision: str = "auto",
     memory_format: str = "auto",
     steps: int = 1000,
-    domains: tuple[Domain, Domain] | None = None,
+    domains: tuple[Domain | None, Domain | None] | None = None,
 ) -> Choice:
     """Precision and memory layout for a run.
 
@@ -109,24 +109,23 @@ def choose(
     ----------
     method : Method
         On its device. Not changed.
-    source, target : Batch
+    source, target : Batch or None
         What a step will look like.
     precision, memory_format : str
         As for ``fit``.
     steps : int
         Length of the run; a short one is not worth trying out.
-    domains : (Domain, Domain), optional
+    domains : (Domain or None, Domain or None), optional
         For methods that need a pass over the data before their first step.
     """
-    device, pictures = source.x.device, source.x.ndim == 4
+    lead = source or target
+    device, pictures = lead.x.device, lead.x.ndim == 4
     own_layout = getattr(method.backbone, "cpu_memory_format", torch.contiguous_format)
     layout = memory_format
     if layout == "auto":
         layout = "channels_last" if pictures and own_layout is torch.channels_last else "contiguous"
     if layout == "channels_last" and not pictures:
-        raise ValueError(
-            f"memory_format='channels_last' needs pictures (n, c, h, w), got {source.x.ndim} axes"
-        )
+        raise ValueError(f"memory_format='channels_last' needs pictures (n, c, h, w), got {lead.x.ndim} axes")
     if device.type != "cpu":
         if memory_format == "auto" and pictures and device.type == "cuda":
             layout = "channels_last"
@@ -145,7 +144,7 @@ def choose(
     if not pictures or steps < WORTH or len(formats) * len(layouts) == 1:
         return Choice(formats[0], layout)
     key = json.dumps(
-        [repr(type(method)), repr(method), source.x.shape, target.x.shape, formats, layouts, _threads()]
+        [repr(type(method)), repr(method), _shape(source), _shape(target), formats, layouts, _threads()]
     )
     if key not in _tried:
         _tried[key] = _fastest(
@@ -154,16 +153,20 @@ def choose(
     return _tried[key]
 
 
+def _shape(batch: Batch | None) -> list[int]:
+    return [] if batch is None else list(batch.x.shape)
+
+
 def _threads() -> int:
     return torch.get_num_threads()
 
 
 def _fastest(
     method: Method,
-    source: Batch,
-    target: Batch,
+    source: Batch | None,
+    target: Batch | None,
     candidates: list[Choice],
-    domains: tuple[Domain, Domain] | None,
+    domains: tuple[Domain | None, Domain | None] | None,
 ) -> Choice:
     """Time one forward and backward pass of each candidate, on a copy, in turns; take the best of each."""
     copies = {}
@@ -199,5 +202,5 @@ def _fastest(
     return Choice(best.precision, best.memory_format, tried)
 
 
-def _in_layout(batch: Batch, layout: torch.memory_format) -> Batch:
-    return Batch(batch.x.contiguous(memory_format=layout), batch.y, batch.index, batch.domain)
+def _in_layout(batch: Batch | None, layout: torch.memory_format) -> Batch | None:
+    return None if batch is None else replace(batch, x=batch.x.contiguous(memory_format=layout))

@@ -107,21 +107,23 @@ class Run:
 
         return pd.DataFrame(self.rows)
 
-    def evaluate(self, domain: Domain) -> Evaluation:
+    # ``side`` says whose inputs they are. It matters only to methods with parts for each domain (AdaBN, GDCAN …).
+
+    def evaluate(self, domain: Domain, *, side: str = "target") -> Evaluation:
         """Accuracy, accuracy per class and confusion on a labelled domain."""
-        return evaluate(self, domain)
+        return evaluate(self, domain, side=side)
 
-    def features(self, domain: Domain | Tensor) -> np.ndarray:
+    def features(self, domain: Domain | Tensor, *, side: str = "target") -> np.ndarray:
         """Features of a domain, (n, d) float32."""
-        return outputs(self.method, _x(domain))[0].numpy()
+        return outputs(self.method, _x(domain), side=side)[0].numpy()
 
-    def logits(self, domain: Domain | Tensor) -> np.ndarray:
-        """Class scores of a domain, (n, k) float32."""
-        return outputs(self.method, _x(domain))[1].numpy()
+    def logits(self, domain: Domain | Tensor, *, side: str = "target") -> np.ndarray:
+        """Class scores of a domain, (n, k) float32; one more column, "unknown", from methods for open sets."""
+        return outputs(self.method, _x(domain), side=side)[1].numpy()
 
-    def predict(self, domain: Domain | Tensor) -> np.ndarray:
+    def predict(self, domain: Domain | Tensor, *, side: str = "target") -> np.ndarray:
         """Class index of each example, (n,) int64."""
-        return self.logits(domain).argmax(axis=1)
+        return self.logits(domain, side=side).argmax(axis=1)
 
     def health(self) -> "Health":
         """What looks wrong in this training, in words; reads no target labels."""
@@ -202,7 +204,8 @@ class Run:
         )
 
     def __repr__(self) -> str:
-        pair = f"{self.config['source']['name']} -> {self.config['target']['name']}"
+        ends = [(self.config[end] or {"name": "none"})["name"] for end in ("source", "target")]
+        pair = " -> ".join(ends)
         steps = f"{self.step} steps" if self.finished else f"{self.step} of {self.config['steps']} steps"
         accuracy = next(
             (r["source_accuracy"] for r in reversed(self.rows) if "source_accuracy" in r), float("nan")
@@ -214,13 +217,13 @@ class Run:
 class Runs(list[Run]):
     """Runs of one method that differ by their seed."""
 
-    def evaluate(self, domain: Domain) -> list[Evaluation]:
+    def evaluate(self, domain: Domain, *, side: str = "target") -> list[Evaluation]:
         """One evaluation a run."""
-        return [run.evaluate(domain) for run in self]
+        return [run.evaluate(domain, side=side) for run in self]
 
-    def accuracies(self, domain: Domain) -> np.ndarray:
+    def accuracies(self, domain: Domain, *, side: str = "target") -> np.ndarray:
         """Accuracy of each run on a labelled domain, (number of runs,)."""
-        return np.array([e.accuracy for e in self.evaluate(domain)])
+        return np.array([e.accuracy for e in self.evaluate(domain, side=side)])
 
     def summary(self) -> "pd.DataFrame":
         """Mean, standard deviation over seeds, smallest and largest last value of each column of the histories."""

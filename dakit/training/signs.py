@@ -19,8 +19,11 @@ def columns(snapshot: "Snapshot") -> dict[str, float]:
         of the pooled features' normalised singular values (Roy and Vetterli 2007), 1 when all lie on a line.
         ``target_entropy``: mean entropy of the target predictions in units of log k, 0 sure to 1 undecided.
         ``target_balance``: half the L1 distance of the mean predictions on target and source, 0 alike to 1 disjoint.
+        Where one domain is missing, only the other's spread and the rank.
     """
     fs, ft = snapshot.source_features, snapshot.target_features
+    if not len(fs) or not len(ft):
+        return _of_one(fs, ft)
     ps, pt = softmax(snapshot.source_logits), softmax(snapshot.target_logits)
     entropy = -(pt * np.log(np.clip(pt, 1e-12, None))).sum(axis=1).mean() / math.log(pt.shape[1])
     return {
@@ -30,6 +33,16 @@ def columns(snapshot: "Snapshot") -> dict[str, float]:
         "target_entropy": float(entropy),
         "target_balance": float(np.abs(ps.mean(axis=0) - pt.mean(axis=0)).sum() / 2),
     }
+
+
+def _of_one(fs: np.ndarray, ft: np.ndarray) -> dict[str, float]:
+    """What can be said where only one domain was given."""
+    spreads = {
+        f"{side}_spread": float(np.sqrt(f.var(axis=0).mean()))
+        for side, f in (("source", fs), ("target", ft))
+        if len(f)
+    }
+    return {**spreads, "effective_rank": effective_rank(_some(np.concatenate([fs, ft])))}
 
 
 def _some(x: np.ndarray, most: int = 256) -> np.ndarray:

@@ -2,22 +2,34 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from dakit import methods, models
+from dakit.domains import pool
 from dakit.methods.method import Batch, Method
 from tests.training.toys import blobs, pictures, same
 
 SOURCE = blobs()
 
 
-def batch_pair(n: int = 12, source=SOURCE) -> tuple[Batch, Batch]:
-    moved = source.x + 1
-    index = torch.arange(n)
-    return Batch(source.x[:n], source.y[:n], index, 0), Batch(moved[:n], None, index, 1)
+def sources(name: str, source=SOURCE) -> list:
+    """As many source domains as the method needs at least."""
+    least = getattr(methods, methods._METHODS[name].partition(".")[2]).min_sources
+    return [replace(source, name=f"{source.name} {i}", x=source.x + 0.1 * i) for i in range(least)]
+
+
+def batch_pair(method: Method, n: int, given: list) -> tuple[Batch | None, Batch | None]:
+    """Batches of ``n`` examples of each domain, as ``fit`` would hand them to the method."""
+    few, groups = pool([d.subset(slice(n)) for d in given]), torch.arange(len(given)).repeat_interleave(n)
+    of_source = Batch(
+        few.x, few.y, torch.arange(len(few)), 0, *((groups, (n,) * len(given)) if len(given) > 1 else ())
+    )
+    of_target = Batch(given[0].x[:n] + 1, None, torch.arange(n), 1)
+    return of_source if method.uses_source else None, of_target if method.uses_target else None
 
 
 @pytest.mark.parametrize("name", methods.names())
@@ -28,7 +40,7 @@ def test_a_method_says_what_it_is(name):
     for part in (d.setting, d.assumption, d.fails_when, d.paper):
         assert len(part) > 20
         assert "\n" not in part
-    module = inspect.getmodule(type(methods.build(name, SOURCE)))
+    module = inspect.getmodule(type(methods.build(name, sources(name))))
     part, _, cls = methods._METHODS[name].partition(".")
     assert module.__name__ == f"dakit.methods.{part}.{name}"
     assert getattr(methods, cls) is getattr(module, cls)
@@ -36,13 +48,13 @@ def test_a_method_says_what_it_is(name):
 
 
 def test_the_bound_is_marked():
-    assert [n for n in methods.names() if methods.build(n, SOURCE).needs_target_labels] == ["oracle"]
+    assert [n for n in methods.names() if methods.build(n, sources(n)).needs_target_labels] == ["oracle"]
     assert "bound" in methods.describe("oracle").setting
 
 
 @pytest.mark.parametrize("name", methods.names())
 def test_hyperparameters_are_kept_under_their_names_and_make_the_method_again(name):
-    method = methods.build(name, SOURCE, label_smoothing=0.1)
+    method = methods.build(name, sources(name), label_smoothing=0.1)
     values = json.loads(json.dumps(methods.spec(method)))
     assert values["hyperparameters"]["label_smoothing"] == 0.1
     twin = methods.from_spec(values)
@@ -54,20 +66,24 @@ def test_hyperparameters_are_kept_under_their_names_and_make_the_method_again(na
 @pytest.mark.parametrize("name", [n for n in methods.names() if n != "oracle"])
 def test_losses_are_scalars_with_gradients_and_work_on_pictures(name):
     source = pictures(16)
-    method = methods.build(name, source, backbone={"name": "lenet", "width": 4, "features": 8})
+    given = sources(name, source)
+    method = methods.build(name, given, backbone={"name": "lenet", "width": 4, "features": 8})
+    if type(method).prepare is not Method.prepare:
+        method.prepare(pool(given), source.unlabeled(), 0.0)
+        method.train()
     for progress in (0.0, 0.5, 1.0):
-        terms = method.losses(*batch_pair(8, source), progress)
+        terms = method.losses(*batch_pair(method, 8, given), progress)
         assert all(v.ndim == 0 and torch.isfinite(v) for v in terms.values())
-        assert "label" in terms
+        assert "label" in terms or progress > 0
         sum(terms.values()).backward()
     assert method.features(source.x).shape == (16, 8)
-    assert torch.allclose(method.logits(source.x), method.head(method.features(source.x)))
+    assert method.logits(source.x).shape == (16, 2 + method.open_set)
 
 
 @pytest.mark.parametrize("name", methods.names())
 def test_equal_seeds_start_equal_and_from_the_same_backbone_and_head(name):
     before = torch.get_rng_state()
-    a, b, c = (methods.build(name, SOURCE, seed=s) for s in (3, 3, 4))
+    a, b, c = (methods.build(name, sources(name), seed=s) for s in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), before)
     assert same(a.state_dict(), b.state_dict())
     assert not same(a.state_dict(), c.state_dict())

@@ -37,6 +37,8 @@ class SourceOnly(Method):
     label_smoothing : float in [0, 1)
     """
 
+    uses_target = False
+
     def __init__(self, backbone, num_classes: int, *, label_smoothing: float = 0.0) -> None:
         super().__init__(backbone, num_classes)
         self.label_smoothing = label_smoothing
