@@ -38,6 +38,7 @@ _METHODS: dict[str, str] = {
     "cmd": "align.CMD",
     "afn": "align.AFN",
     "bsp": "align.BSP",
+    "fixmatch": "align.FixMatch",
     "oracle": "align.Oracle",
 }
 
