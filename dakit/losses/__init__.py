@@ -14,9 +14,14 @@ from dakit.losses.confusion import class_confusion
 from dakit.losses.contrastive import nt_xent, supcon
 from dakit.losses.coral import coral
 from dakit.losses.feature_norm import hard_feature_norm, stepwise_feature_norm
+from dakit.losses.higher_order_moments import higher_order_moments
 from dakit.losses.invariance import gradient_variance, irm_penalty
 from dakit.losses.joint_mmd import joint_mmd
+from dakit.losses.joint_transport import joint_transport_costs
+from dakit.losses.local_mmd import local_mmd
+from dakit.losses.margin_disparity import margin_disparity
 from dakit.losses.mmd import median_bandwidth, mmd
+from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy
 from dakit.losses.spectral import batch_spectral
 
 __all__ = [
@@ -31,13 +36,18 @@ __all__ = [
     "entropy",
     "gradient_variance",
     "hard_feature_norm",
+    "higher_order_moments",
     "irm_penalty",
     "joint_mmd",
+    "joint_transport_costs",
+    "local_mmd",
+    "margin_disparity",
     "median_bandwidth",
     "mmd",
     "multilinear",
     "nt_xent",
     "randomised_multilinear",
+    "sliced_wasserstein_discrepancy",
     "stepwise_feature_norm",
     "supcon",
 ]

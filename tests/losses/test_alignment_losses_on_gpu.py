@@ -11,6 +11,15 @@ LOSSES = {
     "hard_feature_norm": losses.hard_feature_norm,
     "stepwise_feature_norm": losses.stepwise_feature_norm,
     "batch_spectral": lambda a, b: losses.batch_spectral(a, b, k=2),
+    "higher_order_moments": losses.higher_order_moments,
+    "local_mmd": lambda a, b: losses.local_mmd(a, b, torch.arange(12, device=a.device) % 5, b.softmax(1)),
+    "joint_transport_costs": lambda a, b: sum(
+        c.mean() for c in losses.joint_transport_costs(a, b, torch.arange(12, device=a.device) % 5, b)
+    ),
+    "sliced_wasserstein_discrepancy": lambda a, b: losses.sliced_wasserstein_discrepancy(
+        a[:9], b, torch.eye(5, dtype=a.dtype, device=a.device)
+    ),
+    "margin_disparity": lambda a, b: losses.margin_disparity(a, b, a.argmax(1), b.argmax(1)),
 }
 
 
