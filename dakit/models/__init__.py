@@ -14,6 +14,7 @@ NAMES = {
     "auto": "mlp for flat features, lenet for pictures",
     "mlp": "multi-layer perceptron",
     "lenet": "two convolutions and a fully connected layer, for pictures of 16 to 64 pixels",
+    "resnet8": "residual network of three blocks, for quick runs on pictures of 16 to 32 pixels",
     "resnet18": 'ResNet-18; stem="small" below 128 pixels, "imagenet" as published',
     "embedding": "precomputed features: standardised, optionally with a learned projection",
     "hub:PATH": "any image or text backbone of transformers that lies on disk",
@@ -65,10 +66,10 @@ def build(name: str, shape: tuple[int, ...], **kwargs) -> nn.Module:
         from dakit.models.lenet import LeNet
 
         return LeNet(shape, **kwargs)
-    if name == "resnet18":
-        from dakit.models.resnet import ResNet18
+    if name in ("resnet8", "resnet18"):
+        from dakit.models.resnet import ResNet8, ResNet18
 
-        return ResNet18(shape, **kwargs)
+        return (ResNet8 if name == "resnet8" else ResNet18)(shape, **kwargs)
     if name == "embedding":
         from dakit.models.embedding import Embedding
 

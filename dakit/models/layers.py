@@ -1,4 +1,4 @@
-"""Layers that no backbone owns: gradient reversal, input standardisation, group normalisation."""
+"""Layers that no backbone owns: gradient reversal, input standardisation, group and instance normalisation."""
 
 import torch
 from torch import Tensor, nn
@@ -116,6 +116,17 @@ class GroupNorm(nn.GroupNorm):
         if x.device.type != "cpu" or x.is_contiguous():
             return super().forward(x)
         return super().forward(x.contiguous()).contiguous(memory_format=torch.channels_last)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """``nn.InstanceNorm2d`` that tells of maps too small for it, in evaluation as in training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] * x.shape[3] < 2:
+            raise ValueError(
+                f"instance norm needs maps of more than one position, got {tuple(x.shape[2:])}: take larger pictures"
+            )
+        return super().forward(x)
 
 
 def activation(name: str) -> nn.Module:

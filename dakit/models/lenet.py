@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from dakit.models.ibn import add_ibn
 from dakit.models.layers import GroupNorm, Standardise
 
 
@@ -23,6 +24,11 @@ class LeNet(nn.Module):
     norm : {"none", "group", "batch"}
         Normalisation after each convolution. ``"group"`` treats each picture alone; ``"batch"`` mixes the examples of
         a batch, and therefore the domains where both pass together.
+    ibn : {None, "a"}
+        With ``norm="batch"``: instance norm for part of the first convolution's maps; see
+        :func:`dakit.models.ibn.add_ibn`.
+    ratio : float in [0, 1]
+        Which share of those maps.
     dropout : float in [0, 1)
         Share of the pooled maps' entries dropped before the fully connected layer.
     """
@@ -38,6 +44,8 @@ class LeNet(nn.Module):
         width: int = 16,
         features: int = 128,
         norm: str = "group",
+        ibn: str | None = None,
+        ratio: float = 0.5,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -73,8 +81,12 @@ class LeNet(nn.Module):
             "width": width,
             "features": features,
             "norm": norm,
+            "ibn": None,
+            "ratio": ratio,
             "dropout": dropout,
         }
+        if ibn is not None:
+            add_ibn(self, ibn, ratio)
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, height, width) to (b, features)."""

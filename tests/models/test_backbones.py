@@ -9,6 +9,7 @@ from dakit import models
 SHAPES = {
     "mlp": [(2,), (64,)],
     "lenet": [(1, 16, 16), (3, 32, 32), (1, 28, 28), (3, 64, 64), (3, 40, 24)],
+    "resnet8": [(3, 16, 16), (1, 28, 28)],
     "resnet18": [(3, 32, 32), (1, 64, 64), (3, 128, 128)],
     "embedding": [(128,)],
 }
@@ -17,7 +18,7 @@ CASES = [(name, shape) for name, shapes in SHAPES.items() for shape in shapes]
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_a_backbone_maps_a_batch_to_features_and_can_be_made_again_from_its_spec(name, shape):
-    small = {"width": 8} if name == "resnet18" else {}
+    small = {"width": 8} if name.startswith("resnet") else {}
     backbone = models.build(name, shape, **small)
     x = torch.rand(3, *shape)
     z = backbone(x)
