@@ -39,6 +39,7 @@ _METHODS: dict[str, str] = {
     "afn": "align.AFN",
     "bsp": "align.BSP",
     "fixmatch": "align.FixMatch",
+    "cluster_self_training": "align.ClusterSelfTraining",
     "oracle": "align.Oracle",
 }
 
