@@ -39,6 +39,7 @@ _METHODS: dict[str, str] = {
     "afn": "align.AFN",
     "bsp": "align.BSP",
     "fixmatch": "align.FixMatch",
+    "ibn": "align.IBN",
     "cluster_self_training": "align.ClusterSelfTraining",
     "oracle": "align.Oracle",
 }
@@ -147,9 +148,9 @@ def build(
     source : Domain, DomainSet or sequence of Domain
         Gives the shape of the inputs and the classes; to methods with parts for each source also their number.
     backbone : str, dict or nn.Module
-        A name for ``models.build``; a dictionary with that ``"name"`` and its keyword arguments, for example
-        ``{"name": "lenet", "norm": "batch"}``; or a module that maps (b, ...) to (b, d) and has ``out_features = d``.
-        A module is copied, so that several methods can start from the same weights.
+        A name for ``models.build``, where ``"auto"`` leaves the choice to the method; a dictionary with that ``"name"``
+        and its keyword arguments, for example ``{"name": "lenet", "norm": "batch"}``; or a module that maps (b, ...) to
+        (b, d) and has ``out_features = d``. A module is copied, so that several methods can start from the same weights.
     seed : int
     **hyperparameters
         Keyword arguments of the method's class.
@@ -176,7 +177,7 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(backbone, str):
-            backbone = {"name": backbone}
+            backbone = cls.auto_backbone(source.shape) if backbone == "auto" else {"name": backbone}
         if isinstance(backbone, dict):
             backbone = models.build(**{"shape": source.shape, **backbone})
             if hasattr(backbone, "standardise_by"):

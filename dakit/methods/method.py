@@ -87,6 +87,11 @@ class Method(nn.Module):
         self.head = nn.Linear(backbone.out_features, num_classes)
         self.autocast_dtype: torch.dtype | None = None  # set by fit; None is full precision
 
+    @staticmethod
+    def auto_backbone(shape: tuple[int, ...]) -> dict[str, Any]:
+        """What ``backbone="auto"`` means for this method; other than by default where it needs special layers."""
+        return {"name": "auto"}
+
     # -- the idea of the method -----------------------------------------------------------------------------
 
     def losses(self, source: Batch, target: Batch, progress: float) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from dakit import methods
 from dakit.domains.domain import Domain
 from dakit.methods.method import Method
 from dakit.training import NonFiniteLoss, Run, Runs, fit
-from tests.training.toys import QUICK, blobs, noisy, pictures, poisoned, same, weights
+from tests.training.toys import QUICK, blobs, noisy, pair, pictures, poisoned, same, weights
 
 SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")
 ADAPTING = [n for n in methods.names() if n != "oracle"]
@@ -23,9 +23,10 @@ ADAPTING = [n for n in methods.names() if n != "oracle"]
 
 @pytest.mark.parametrize("name", ADAPTING)
 def test_fit_never_sees_target_labels(name):
-    clean = fit(name, SOURCE, TARGET, **QUICK)
-    wrong = fit(name, SOURCE, poisoned(TARGET), **QUICK)
-    none = fit(name, SOURCE, TARGET.unlabeled(), **QUICK)
+    source, target = pair(name)
+    clean = fit(name, source, target, **QUICK)
+    wrong = fit(name, source, poisoned(target), **QUICK)
+    none = fit(name, source, target.unlabeled(), **QUICK)
     for other in (wrong, none):
         assert same(weights(clean), weights(other))
         assert clean.rows == other.rows

@@ -8,14 +8,15 @@ from torch import nn
 from dakit import methods
 from dakit.domains.domain import Domain
 from dakit.training import Run, Runs, fit
-from tests.training.toys import QUICK, blobs, pictures, same, weights
+from tests.training.toys import QUICK, blobs, pair, pictures, same, weights
 
 SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")
 
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_saved_run_comes_back_as_it_was(tmp_path, name):
-    run = fit(name, SOURCE, TARGET, **QUICK)
+    source, target = pair(name)
+    run = fit(name, source, target, **QUICK)
     assert run.save(tmp_path / "run") == tmp_path / "run"
     back = Run.load(tmp_path / "run")
     assert same(weights(run), weights(back))
@@ -28,7 +29,7 @@ def test_a_saved_run_comes_back_as_it_was(tmp_path, name):
         run.seed,
         run.seconds,
     )
-    assert np.array_equal(back.logits(TARGET), run.logits(TARGET))
+    assert np.array_equal(back.logits(target), run.logits(target))
     assert np.array_equal(back.source_index, run.source_index)
     for a, b in zip(run.snapshots, back.snapshots):
         assert a.step == b.step

@@ -32,6 +32,16 @@ def pictures(
     return Domain(name, torch.tensor(x, dtype=torch.float32), torch.tensor(y), CLASSES)
 
 
+PICTURES_ONLY = {"ibn", "mixstyle"}
+
+
+def pair(name: str) -> tuple[Domain, Domain]:
+    """A source, and a target that differs, for a method by name: blobs, or pictures where it takes nothing else."""
+    if name in PICTURES_ONLY:
+        return pictures(), pictures(40, dark=0.5, seed=1, name="dark")
+    return blobs(), blobs(100, shift=2.0, seed=1, name="moved")
+
+
 def poisoned(domain: Domain) -> Domain:
     """The same domain with every label wrong."""
     return Domain(domain.name, domain.x, domain.num_classes - 1 - domain.y, domain.classes)
