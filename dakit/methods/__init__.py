@@ -41,6 +41,7 @@ _METHODS: dict[str, str] = {
     "fixmatch": "align.FixMatch",
     "ibn": "align.IBN",
     "cluster_self_training": "align.ClusterSelfTraining",
+    "homm": "align.HoMM",
     "oracle": "align.Oracle",
 }
 
