@@ -42,6 +42,7 @@ _METHODS: dict[str, str] = {
     "ibn": "align.IBN",
     "cluster_self_training": "align.ClusterSelfTraining",
     "homm": "align.HoMM",
+    "dsan": "align.DSAN",
     "oracle": "align.Oracle",
 }
 
