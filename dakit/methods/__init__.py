@@ -152,7 +152,7 @@ def build(
     backbone : str, dict or nn.Module
         A name for ``models.build``, where ``"auto"`` leaves the choice to the method; a dictionary with that ``"name"``
         and its keyword arguments, for example ``{"name": "lenet", "norm": "batch"}``; or a module that maps (b, ...) to
-        (b, d) and has ``out_features = d``. A module is copied, so that several methods can start from the same weights.
+        (b, d) and has ``out_features = d``. A module is copied: several methods can start from the same weights.
     seed : int
     **hyperparameters
         Keyword arguments of the method's class.

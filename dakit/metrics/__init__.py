@@ -12,6 +12,7 @@ from dakit.metrics.alarms import alarm_threshold
 from dakit.metrics.bound import Bound, ben_david_bound
 from dakit.metrics.calibration import Reliability, brier, classwise_ece, ece, nll, reliability
 from dakit.metrics.canonical import canonical_correlations, cca, pwcca, svcca
+from dakit.metrics.channels import channel_divergence
 from dakit.metrics.classifier_test import ClassifierTest, c2st
 from dakit.metrics.concept import ConceptShift, concept_shift
 from dakit.metrics.conditional import ClassDistances, class_distances, conditional_mmd, joint_mmd
@@ -123,6 +124,7 @@ __all__ = [
     "calibration_under_shift",
     "canonical_correlations",
     "cca",
+    "channel_divergence",
     "chart_statistic",
     "cka",
     "class_contributions",

@@ -128,12 +128,16 @@ class ResNet(nn.Module):
         """The stages in order, each a Sequential of blocks."""
         return [getattr(self, f"layer{i + 1}") for i in range(len(self.blocks))]
 
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Maps after the stem and after each stage, (b, c, h, w) each."""
+        maps = [self.maxpool(torch.relu(self.bn1(self.conv1(self.standardise(x)))))]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps
+
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, height, width) to (b, out_features)."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(self.standardise(x)))))
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean(dim=(2, 3))
+        return self.maps(x)[-1].mean(dim=(2, 3))
 
 
 class ResNet18(ResNet):
