@@ -20,6 +20,7 @@ from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.joint_transport import joint_transport_costs
 from dakit.losses.local_mmd import local_mmd
 from dakit.losses.margin_disparity import margin_disparity
+from dakit.losses.marginal import marginal_entropy
 from dakit.losses.mmd import median_bandwidth, mmd
 from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy
 from dakit.losses.spectral import batch_spectral
@@ -42,6 +43,7 @@ __all__ = [
     "joint_transport_costs",
     "local_mmd",
     "margin_disparity",
+    "marginal_entropy",
     "median_bandwidth",
     "mmd",
     "multilinear",

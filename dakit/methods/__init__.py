@@ -43,6 +43,7 @@ _METHODS: dict[str, str] = {
     "cluster_self_training": "align.ClusterSelfTraining",
     "homm": "align.HoMM",
     "dsan": "align.DSAN",
+    "shot": "labels.SHOT",
     "oracle": "align.Oracle",
 }
 
