@@ -44,6 +44,7 @@ _METHODS: dict[str, str] = {
     "homm": "align.HoMM",
     "dsan": "align.DSAN",
     "shot": "labels.SHOT",
+    "tent": "labels.Tent",
     "oracle": "align.Oracle",
 }
 
