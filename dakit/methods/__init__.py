@@ -50,6 +50,7 @@ _METHODS: dict[str, str] = {
 
 # Shallow methods, scikit-learn estimators: the class of dakit.methods.align.<name>.
 _ESTIMATORS: dict[str, str] = {
+    "off_the_shelf": "OffTheShelf",
     "standardise": "Standardise",
     "coral": "CORAL",
     "linear_monge": "LinearMonge",

@@ -45,6 +45,9 @@ class DomainAdapter(TransformerMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")  # a hyper-parameter such as lambda_ is no sign of a fit
 
+    # Target rows without which a method has nothing to learn from; 0 for one that does not look at them.
+    _least_target = 2
+
     # -- what a method defines --------------------------------------------------------------------------------
 
     def _align(self, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +140,7 @@ class DomainAdapter(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"y must hold one entry per row of X, shape ({len(x)},), got {y.shape}")
         where = source_rows(y, sample_domain)
         n = int(where.sum())
-        if n < 2 or len(x) - n < 2:
+        if n < 2 or len(x) - n < self._least_target:
             raise ValueError(
                 f"each domain needs at least 2 rows, got {n} of source and {len(x) - n} of target; mark target rows "
                 "by sample_domain < 0, or by y = -1 where labels are numbers"

@@ -17,6 +17,7 @@ NAMES = {
     "resnet8": "residual network of three blocks, for quick runs on pictures of 16 to 32 pixels",
     "resnet18": 'ResNet-18; stem="small" below 128 pixels, "imagenet" as published',
     "embedding": "precomputed features: standardised, optionally with a learned projection",
+    "imagenet": "efficientnet-lite0 with ImageNet weights, frozen; from the packages of dakit[features]",
     "hub:PATH": "any image or text backbone of transformers that lies on disk",
 }
 
@@ -74,6 +75,10 @@ def build(name: str, shape: tuple[int, ...], **kwargs) -> nn.Module:
         from dakit.models.embedding import Embedding
 
         return Embedding(shape, **kwargs)
+    if name == "imagenet":
+        from dakit.models.imagenet import load as load_imagenet
+
+        return load_imagenet(shape, **kwargs)
     if name.startswith("hub:"):
         from dakit.models.hub import load
 
