@@ -8,6 +8,7 @@ from torch import nn
 from dakit import methods
 from dakit.domains.domain import Domain
 from dakit.training import Run, Runs, fit
+from tests.methods.test_methods import sources
 from tests.training.toys import QUICK, blobs, pair, pictures, same, weights
 
 SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")
@@ -15,7 +16,7 @@ SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_saved_run_comes_back_as_it_was(tmp_path, name):
-    source, target = pair(name)
+    source, target = sources(name), pair(name)[1]
     run = fit(name, source, target, **QUICK)
     assert run.save(tmp_path / "run") == tmp_path / "run"
     back = Run.load(tmp_path / "run")
