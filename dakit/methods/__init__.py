@@ -45,6 +45,7 @@ _METHODS: dict[str, str] = {
     "dsan": "align.DSAN",
     "shot": "labels.SHOT",
     "tent": "labels.Tent",
+    "nrc": "labels.NRC",
     "oracle": "align.Oracle",
 }
 
