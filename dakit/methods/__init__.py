@@ -46,6 +46,7 @@ _METHODS: dict[str, str] = {
     "shot": "labels.SHOT",
     "tent": "labels.Tent",
     "nrc": "labels.NRC",
+    "pada": "labels.PADA",
     "oracle": "align.Oracle",
 }
 
