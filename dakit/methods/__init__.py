@@ -47,6 +47,7 @@ _METHODS: dict[str, str] = {
     "tent": "labels.Tent",
     "nrc": "labels.NRC",
     "pada": "labels.PADA",
+    "irm": "generalize.IRM",
     "oracle": "align.Oracle",
 }
 
