@@ -48,6 +48,7 @@ _METHODS: dict[str, str] = {
     "nrc": "labels.NRC",
     "pada": "labels.PADA",
     "irm": "generalize.IRM",
+    "vrex": "generalize.VREx",
     "oracle": "align.Oracle",
 }
 
