@@ -49,6 +49,7 @@ _METHODS: dict[str, str] = {
     "pada": "labels.PADA",
     "irm": "generalize.IRM",
     "vrex": "generalize.VREx",
+    "groupdro": "generalize.GroupDRO",
     "oracle": "align.Oracle",
 }
 
