@@ -50,6 +50,7 @@ _METHODS: dict[str, str] = {
     "irm": "generalize.IRM",
     "vrex": "generalize.VREx",
     "groupdro": "generalize.GroupDRO",
+    "swd": "align.SWD",
     "oracle": "align.Oracle",
 }
 
