@@ -240,8 +240,10 @@ class Loop:
         row |= columns(snapshot)
         if self.source is None or self.target is None:
             return row  # diagnostics compare the two domains
+        dtype = next((p.dtype for p in self.method.head.parameters()), torch.float32)
         features = (
-            torch.from_numpy(f).to(self.device) for f in (snapshot.source_features, snapshot.target_features)
+            torch.from_numpy(f).to(self.device, dtype)
+            for f in (snapshot.source_features, snapshot.target_features)
         )
         with torch.no_grad(), eval_mode(self.method):
             row |= {k: float(v) for k, v in self.method.diagnostics(*features).items()}

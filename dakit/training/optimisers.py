@@ -20,7 +20,13 @@ def build(
     """
     fused = {p.device.type for p in parameters} <= {"cpu", "cuda"} or None
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
+        sgd = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
+        if (
+            momentum
+        ):  # from the start, as the fused kernel needs it for all or for none; a zero changes no first step
+            for p in parameters:
+                sgd.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        return sgd
     if name == "adam":
         return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
     if name == "adamw":

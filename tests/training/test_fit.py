@@ -173,12 +173,12 @@ def test_one_step_and_no_snapshots_work():
 
 
 def test_seeds_are_the_single_runs():
-    runs = fit("dann", SOURCE, TARGET, seeds=3, seed=4, **QUICK)
+    runs = fit("dann", SOURCE, TARGET, seeds=3, seed=4, together=False, **QUICK)
     assert isinstance(runs, Runs)
     assert [r.seed for r in runs] == [4, 5, 6]
     assert same(weights(runs[1]), weights(fit("dann", SOURCE, TARGET, seed=5, **QUICK)))
     assert [r.seed for r in fit("source_only", SOURCE, TARGET, seeds=[3, 1], **QUICK)] == [3, 1]
-    with pytest.raises(ValueError, match="needs a method's name or a function seed -> Method"):
+    with pytest.raises(ValueError, match="need a method's name or a function seed -> Method"):
         fit(methods.build("dann", SOURCE), SOURCE, TARGET, seeds=2, **QUICK)
     with pytest.raises(ValueError, match="seeds must be at least 1, got 0"):
         fit("dann", SOURCE, TARGET, seeds=0, **QUICK)

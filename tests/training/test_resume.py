@@ -183,7 +183,7 @@ def test_a_run_goes_on_only_with_its_own_settings_and_data(tmp_path):
         fit(lambda s: methods.build("dann", SOURCE, lambda_=0.5), SOURCE, TARGET, resume=tmp_path, **QUICK)
     with pytest.raises(FileNotFoundError, match="no run in"):
         fit("dann", SOURCE, TARGET, resume=tmp_path / "nowhere", **QUICK)
-    with pytest.raises(ValueError, match="with seeds= resume the seeds one by one"):
+    with pytest.raises(ValueError, match="with seeds= or sweep= resume the runs one by one"):
         fit("dann", SOURCE, TARGET, resume=tmp_path, seeds=2, **QUICK)
 
 
