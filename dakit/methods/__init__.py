@@ -47,6 +47,7 @@ _METHODS: dict[str, str] = {
     "tent": "labels.Tent",
     "nrc": "labels.NRC",
     "pada": "labels.PADA",
+    "erm": "generalize.ERM",
     "irm": "generalize.IRM",
     "vrex": "generalize.VREx",
     "groupdro": "generalize.GroupDRO",
