@@ -52,6 +52,7 @@ _METHODS: dict[str, str] = {
     "vrex": "generalize.VREx",
     "groupdro": "generalize.GroupDRO",
     "swd": "align.SWD",
+    "cotta": "labels.CoTTA",
     "oracle": "align.Oracle",
 }
 
