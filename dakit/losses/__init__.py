@@ -22,6 +22,7 @@ from dakit.losses.local_mmd import local_mmd
 from dakit.losses.margin_disparity import margin_disparity
 from dakit.losses.marginal import marginal_entropy
 from dakit.losses.mmd import median_bandwidth, mmd
+from dakit.losses.open_set import entropy_separation, neighbourhood_entropy, unknown_boundary
 from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy
 from dakit.losses.spectral import batch_spectral
 
@@ -35,6 +36,7 @@ __all__ = [
     "cross_entropy",
     "domain_adversarial",
     "entropy",
+    "entropy_separation",
     "gradient_variance",
     "hard_feature_norm",
     "higher_order_moments",
@@ -47,9 +49,11 @@ __all__ = [
     "median_bandwidth",
     "mmd",
     "multilinear",
+    "neighbourhood_entropy",
     "nt_xent",
     "randomised_multilinear",
     "sliced_wasserstein_discrepancy",
     "stepwise_feature_norm",
     "supcon",
+    "unknown_boundary",
 ]
