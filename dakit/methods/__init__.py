@@ -53,6 +53,7 @@ _METHODS: dict[str, str] = {
     "groupdro": "generalize.GroupDRO",
     "swd": "align.SWD",
     "cotta": "labels.CoTTA",
+    "mixup": "generalize.Mixup",
     "oracle": "align.Oracle",
 }
 
