@@ -54,6 +54,7 @@ _METHODS: dict[str, str] = {
     "swd": "align.SWD",
     "cotta": "labels.CoTTA",
     "mixup": "generalize.Mixup",
+    "coral_dg": "generalize.CORALDG",
     "oracle": "align.Oracle",
 }
 
