@@ -55,6 +55,7 @@ _METHODS: dict[str, str] = {
     "cotta": "labels.CoTTA",
     "mixup": "generalize.Mixup",
     "coral_dg": "generalize.CORALDG",
+    "mldg": "generalize.MLDG",
     "oracle": "align.Oracle",
 }
 
