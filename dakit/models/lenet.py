@@ -37,6 +37,9 @@ class LeNet(nn.Module):
         torch.channels_last
     )  # with few channels, NCHW convolutions and pooling do not vectorise
 
+    early = ("maps.4",)
+    """Where the first stage ends: after its pooling."""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

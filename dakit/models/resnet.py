@@ -124,6 +124,11 @@ class ResNet(nn.Module):
             load_torchvision(self, weights)
 
     @property
+    def early(self) -> tuple[str, ...]:
+        """Names of all stages but the last."""
+        return tuple(f"layer{i + 1}" for i in range(len(self.blocks) - 1))
+
+    @property
     def stages(self) -> list[nn.Sequential]:
         """The stages in order, each a Sequential of blocks."""
         return [getattr(self, f"layer{i + 1}") for i in range(len(self.blocks))]
