@@ -59,6 +59,7 @@ _METHODS: dict[str, str] = {
     "mixup": "generalize.Mixup",
     "coral_dg": "generalize.CORALDG",
     "mldg": "generalize.MLDG",
+    "fishr": "generalize.Fishr",
     "oracle": "align.Oracle",
 }
 
