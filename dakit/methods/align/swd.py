@@ -26,8 +26,8 @@ heads are nearly alike its gradient is small beside that of L(F), the heads do n
 training of two heads on the source. So it was on two Gaussian blobs (discrepancy 1e-5 at the end); on moons rotated by
 35 degrees the heads did come apart.
 
-The heads are single linear layers, where the paper's have more. n is taken from MCD: the paper's own is not known to
-us.
+The heads are single linear layers, where the paper's have more. n is taken from MCD: the paper's own is not known
+here.
 
 Paper: Lee, Batra, Baig, Ulbricht, Sliced Wasserstein Discrepancy for Unsupervised Domain Adaptation, CVPR 2019,
 arXiv:1903.04064.

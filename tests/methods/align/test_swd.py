@@ -161,32 +161,68 @@ def test_bad_hyperparameters_are_told():
 # -- it works ---------------------------------------------------------------------------------------------------
 
 
-def test_it_learns_on_rotated_moons():
-    """Mean of 3 seeds against source_only, and the backbone's answer against heads that are pushed apart unanswered.
+class Unanswered(methods.SWD):
+    """The heads are pushed apart, and the backbone does not answer."""
 
-    With 500 steps 0.76 (0.65 to 0.85), against 0.69 for source_only and 0.66 without the answer.
+    def phases(self):
+        return super().phases()[:2]
+
+
+def on_moons(name: str, cls: type | None, steps: int, source, target) -> list:
+    """Three seeds on two moons and a small network."""
+    found = []
+    for seed in range(3):
+        backbone = {"name": "mlp", "hidden": (15, 15, 15)}
+        method = methods.build(name, source, backbone=backbone, seed=seed, **({"n": 2} if cls else {}))
+        method.__class__ = cls or type(method)
+        options = {"steps": steps, "batch_size": 100, "lr": 0.02, "schedule": "constant", "log_every": steps}
+        run = fit(method, source, target, seed=seed, **{**QUICK, "snapshots": 0, **options})
+        found.append(run.method.eval())
+    return found
+
+
+def test_the_heads_come_apart_and_the_backbone_brings_them_together():
+    method = small()
+    source, target = batch_pair(40)
+
+    def apart():
+        return method.diagnostics(method.features(target.x), method.features(target.x))["target_discrepancy"]
+
+    found = [apart()]
+    for method.phase, player, steps in (("disagree", "heads", 15), ("agree", "f", 200)):
+        optimiser = torch.optim.SGD(players(method)[player], lr=0.5)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            method.losses(source, target, 0.5)["discrepancy"].backward()
+            optimiser.step()
+        found.append(apart())
+    start, most, least = found
+    assert most > 2 * start
+    assert least < most / 10
+
+
+@pytest.mark.slow
+def test_it_learns_on_rotated_moons():
+    """Accuracy of 3 seeds after 500 steps: 0.85, 0.78, 0.65, against 0.71, 0.69, 0.69 for source_only.
+
+    After 200 steps there is no gain yet (mean 0.72 against 0.73). Heads that are pushed apart without an answer of the
+    backbone end ten times as far from each other.
     """
     source, target = rotated_moons(35)
-    backbone = {"name": "mlp", "hidden": (15, 15, 15)}
-    options = {"steps": 200, "batch_size": 100, "lr": 0.02, "schedule": "constant", "log_every": 200}
-
-    class Unanswered(methods.SWD):
-        def phases(self):
-            return super().phases()[:2]
-
-    accuracy, discrepancy = {}, {}
-    for name, cls in (("source_only", None), ("swd", methods.SWD), ("swd", Unanswered)):
-        found = []
-        for seed in range(3):
-            method = methods.build(name, source, backbone=backbone, seed=seed, **({"n": 2} if cls else {}))
-            method.__class__ = cls or type(method)
-            run = fit(method, source, target, seed=seed, **{**QUICK, "snapshots": 0, **options})
-            found.append(run.method.eval())
-        logits = [m.logits(target.x) for m in found]
-        accuracy[cls] = sum((z.argmax(1) == target.y).double().mean().item() for z in logits) / 3
-        if cls:
-            shown = [m.diagnostics(m.features(source.x), m.features(target.x)) for m in found]
-            discrepancy[cls] = [s["target_discrepancy"] for s in shown]
-    pairs = zip(discrepancy[methods.SWD], discrepancy[Unanswered])  # same start, same batches
-    assert all(answered < unanswered for answered, unanswered in pairs), discrepancy
-    assert accuracy[methods.SWD] > accuracy[None], accuracy
+    found = {
+        cls: on_moons("swd" if cls else "source_only", cls, 500, source, target)
+        for cls in (None, methods.SWD, Unanswered)
+    }
+    right = {
+        cls: sum((m.logits(target.x).argmax(1) == target.y).double().mean().item() for m in group)
+        for cls, group in found.items()
+    }
+    assert right[methods.SWD] > right[None], right
+    answered, unanswered = (
+        [m.diagnostics(m.features(source.x), m.features(target.x))["target_discrepancy"] for m in found[cls]]
+        for cls in (methods.SWD, Unanswered)
+    )
+    assert all(a < u for a, u in zip(answered, unanswered)), (
+        answered,
+        unanswered,
+    )  # same start, same batches
