@@ -60,6 +60,7 @@ _METHODS: dict[str, str] = {
     "coral_dg": "generalize.CORALDG",
     "mldg": "generalize.MLDG",
     "fishr": "generalize.Fishr",
+    "mdd": "align.MDD",
     "oracle": "align.Oracle",
 }
 
