@@ -61,6 +61,7 @@ _METHODS: dict[str, str] = {
     "mldg": "generalize.MLDG",
     "fishr": "generalize.Fishr",
     "mdd": "align.MDD",
+    "osbp": "labels.OSBP",
     "oracle": "align.Oracle",
 }
 

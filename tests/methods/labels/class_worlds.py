@@ -32,12 +32,19 @@ def moved(domain: Domain, shift: float, axis: int = -1) -> Domain:
 
 
 def runs(
-    name: str, source, target: Domain, *, seeds: int = 3, settings: dict | None = None, **hyperparameters
+    name: str,
+    source,
+    target: Domain,
+    *,
+    norm: str = "none",
+    seeds: int = 3,
+    settings: dict | None = None,
+    **hyperparameters,
 ):
     """Some seeds of a method on a small network."""
 
     def make(seed):
-        backbone = {"name": "mlp", "hidden": (16, 8)}
+        backbone = {"name": "mlp", "hidden": (16, 8), "norm": norm}
         return methods.build(name, source, backbone=backbone, seed=seed, **hyperparameters)
 
     return fit(make, source, target, seeds=seeds, **{**LEARN, **(settings or {})})
