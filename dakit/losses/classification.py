@@ -82,7 +82,7 @@ def entropy(logits: Tensor) -> Tensor:
     log_p = functional.log_softmax(logits, dim=1)
     # A score of -inf rules a class out: 0 log 0 is 0, and where(...) keeps the gradient from becoming NaN.
     return (
-        -torch.where(log_p > -torch.inf, log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min), 0.0)
+        -torch.where(log_p == -torch.inf, 0.0, log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min))
         .sum(1)
         .mean()
     )

@@ -57,6 +57,10 @@ def test_entropy_with_classes_ruled_out():
     assert torch.isfinite(z.grad).all()
 
 
+def test_entropy_does_not_hide_scores_that_are_no_numbers():
+    assert math.isnan(float(entropy(torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]))))
+
+
 def test_bad_input():
     z = torch.zeros(3, 2)
     with pytest.raises(ValueError, match="one label for each of the 3 rows"):
