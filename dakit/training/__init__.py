@@ -5,6 +5,7 @@ from dakit.training.fit import fit
 from dakit.training.health import Finding, Health
 from dakit.training.loop import NonFiniteLoss
 from dakit.training.run import Run, Runs, Snapshot
+from dakit.training.stream import Stream, stream
 from dakit.training.validation import Seen, Validation, select, validate
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Runs",
     "Seen",
     "Snapshot",
+    "Stream",
     "Validation",
     "evaluate",
     "fit",
     "select",
+    "stream",
     "validate",
 ]
