@@ -17,11 +17,12 @@ Objective: source weights θ_0 (fixed), student θ, teacher θ', probabilities f
         min over θ of  mean_T Σ_k -q_k log f_θ(x)_k,
         after each step  θ' = α θ' + (1 - α) θ,  then every weight of θ becomes that of θ_0 with probability p.
 
-What learns the source, and answers ever after, is the teacher: ``backbone`` and ``head``. All three networks normalise
-by the statistics of their batch; those of the teacher on unchanged batches are kept for evaluation. The changes are
-``methods.augmented.strong``, another recipe than the paper's, and Gaussian noise for inputs that are no pictures. The
-paper chooses the threshold by the source model's confidence on source data: 0.92 for its CIFAR-10, 0.72 for CIFAR-100,
-0.1 for ImageNet (numbers from memory).
+What learns the source, and answers ever after, is the teacher: ``backbone`` and ``head``. As long as the source model
+is sure, student and teacher are equal and the gradient is zero: then nothing but statistics adapts. All three networks
+normalise by the statistics of their batch; those of the teacher on unchanged batches are kept for evaluation. The
+changes are ``methods.augmented.strong``, another recipe than the paper's, and Gaussian noise for inputs that are no
+pictures. The paper chooses the threshold by the source model's confidence on source data: 0.92 for its CIFAR-10, 0.72
+for CIFAR-100, 0.1 for ImageNet (numbers from memory).
 
 Fails when: the teacher is wrong for long (the average remembers it), batches are small or hold one class each, or the
 changes alter the class. Where copies are made, a step costs N forward passes more than one of Tent.
