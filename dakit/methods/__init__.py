@@ -62,6 +62,7 @@ _METHODS: dict[str, str] = {
     "fishr": "generalize.Fishr",
     "mdd": "align.MDD",
     "osbp": "labels.OSBP",
+    "swad": "generalize.SWAD",
     "oracle": "align.Oracle",
 }
 
