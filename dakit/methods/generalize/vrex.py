@@ -18,8 +18,8 @@ which keeps gradients of one size; the label loss in the history then is the div
 
 Fails when: a domain is harder by nature (noisier labels): equality is then reached by doing worse in the others. The
 variance over two or three domains of batch risks is noisy, and its minimum says nothing about directions in which the
-sources agree. Where β is too low the shortcut stays: in a problem of two bits, a shape that predicts 0.75 and a colour
-that predicts 0.9 and 0.8 of the labels, 10 leaves it and 100 removes it.
+sources agree. Where β is too low nothing changes: where a shape predicts 0.75 of the labels and a colour 0.9 in one
+domain and 0.8 in the other, the colour is still followed with the default of 10, and no longer with 100.
 
 Paper: Krueger, Caballero, Jacobsen, Zhang, Binas, Zhang, Le Priol, Courville, Out-of-Distribution Generalization via
 Risk Extrapolation (REx), ICML 2021, arXiv:2003.00688. The paper tunes β for each problem and sums the risks rather
