@@ -10,6 +10,8 @@ _HOMES = {
     "compare": "comparison",
     "PAIRS": "demo",
     "run_demo": "demo",
+    "Ranks": "ranks",
+    "rank_methods": "ranks",
     "ShiftReport": "report",
     "shift_report": "report",
 }
@@ -17,11 +19,13 @@ _HOMES = {
 __all__ = [
     "PAIRS",
     "Comparison",
+    "Ranks",
     "Result",
     "ShiftReport",
     "Task",
     "compare",
     "make_task",
+    "rank_methods",
     "run_demo",
     "shift_report",
 ]

@@ -13,6 +13,7 @@ from dakit.views.layout import Layout, layout, warm_up
 from dakit.views.matrix import matrix
 from dakit.views.page import Page, heading, page, table
 from dakit.views.plane import plane
+from dakit.views.ranks import ranks
 from dakit.views.samples import samples
 from dakit.views.scene import Scene, scene
 from dakit.views.shares import shares
@@ -35,6 +36,7 @@ __all__ = [
     "matrix",
     "page",
     "plane",
+    "ranks",
     "samples",
     "scene",
     "shares",
