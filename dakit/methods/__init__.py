@@ -63,6 +63,7 @@ _METHODS: dict[str, str] = {
     "mdd": "align.MDD",
     "osbp": "labels.OSBP",
     "swad": "generalize.SWAD",
+    "deepjdot": "align.DeepJDOT",
     "oracle": "align.Oracle",
 }
 
