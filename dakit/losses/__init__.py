@@ -24,6 +24,7 @@ from dakit.losses.marginal import marginal_entropy
 from dakit.losses.mmd import median_bandwidth, mmd
 from dakit.losses.open_set import entropy_separation, neighbourhood_entropy, unknown_boundary
 from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy
+from dakit.losses.source_moments import moment_distances, source_moment_distance
 from dakit.losses.spectral import batch_spectral
 
 __all__ = [
@@ -48,11 +49,13 @@ __all__ = [
     "marginal_entropy",
     "median_bandwidth",
     "mmd",
+    "moment_distances",
     "multilinear",
     "neighbourhood_entropy",
     "nt_xent",
     "randomised_multilinear",
     "sliced_wasserstein_discrepancy",
+    "source_moment_distance",
     "stepwise_feature_norm",
     "supcon",
     "unknown_boundary",

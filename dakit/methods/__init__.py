@@ -64,6 +64,7 @@ _METHODS: dict[str, str] = {
     "osbp": "labels.OSBP",
     "swad": "generalize.SWAD",
     "deepjdot": "align.DeepJDOT",
+    "m3sda": "align.M3SDA",
     "oracle": "align.Oracle",
 }
 
