@@ -66,6 +66,27 @@ def test_much_entropy_gives_the_even_plan_and_little_the_exact_one():
     assert centred.abs().max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"entropy": 0.01}, {"entropy": 1.0}, {"entropy": 0.01, "marginals": 0.1}]
+)
+def test_far_pairs_give_numbers(options):
+    """Costs of 10^4 ε and more, where exp(-c / ε) is 0."""
+    cost = 1e4 * torch.rand(5, 5, generator=torch.Generator().manual_seed(0))
+    plan = small(**options).plan(cost)
+    assert torch.isfinite(plan).all()
+    assert (plan >= 0).all()
+    if "marginals" not in options:
+        torch.testing.assert_close(plan.sum(1), torch.full((5,), 0.2), atol=1e-4, rtol=0)
+
+
+def test_what_a_row_or_column_costs_in_all_its_pairs_changes_no_plan():
+    g = torch.Generator().manual_seed(0)
+    cost, rows, columns = (torch.rand(*s, generator=g) for s in ((5, 6), (5, 1), (1, 6)))
+    for options in ({}, {"entropy": 0.1}):
+        plan = small(**options).plan(cost)
+        torch.testing.assert_close(small(**options).plan(cost + rows + 3 * columns), plan, atol=1e-5, rtol=0)
+
+
 def test_free_marginals_leave_out_what_is_far_from_everything():
     cost = torch.rand(5, 5, generator=torch.Generator().manual_seed(0))
     cost[0] += 20.0  # a source example like no target example
