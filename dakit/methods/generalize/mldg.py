@@ -45,7 +45,7 @@ class MLDG(Method):
     beta : float, at least 0
         β, the weight of the meta-test risk.
     inner_lr : float, at least 0
-        α, the length of the virtual step. That of ``fit``'s learning rate is natural, too.
+        α, the rate of the virtual step; the learning rate of the training is a natural choice, too.
     num_test : int
         Meta-test domains in each split; at least one domain must be left for meta-training.
     second_order : bool
