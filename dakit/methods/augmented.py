@@ -44,21 +44,21 @@ def jittered(x: Tensor, jitter: float) -> Tensor:
     return x + jitter * x.std(dim=0, correction=0) * torch.randn_like(x)
 
 
-def moved(x: Tensor, *, flip: bool = False) -> Tensor:
-    """Pictures moved by up to an eighth of their side, the border repeated; with ``flip`` every second one mirrored."""
+def moved(x: Tensor, *, shift: float = SHIFT, flip: bool = False) -> Tensor:
+    """Pictures moved by up to a share of their side, the border repeated; with ``flip`` every second one mirrored."""
     b, _, h, w = x.shape
     device = x.device
     rows, columns = torch.arange(h, device=device).expand(b, h), torch.arange(w, device=device).expand(b, w)
     if flip:
         columns = torch.where(torch.rand(b, 1, device=device) < 0.5, w - 1 - columns, columns)
-    down, right = round(SHIFT * h), round(SHIFT * w)
+    down, right = round(shift * h), round(shift * w)
     rows = (rows + torch.randint(-down, down + 1, (b, 1), device=device)).clamp(0, h - 1)
     columns = (columns + torch.randint(-right, right + 1, (b, 1), device=device)).clamp(0, w - 1)
     at = torch.arange(b, device=device).view(b, 1, 1), rows.view(b, h, 1), columns.view(b, 1, w)
     return x.permute(0, 2, 3, 1)[at].permute(0, 3, 1, 2)
 
 
-def recoloured(x: Tensor) -> Tensor:
+def recoloured(x: Tensor, *, noise: float = NOISE) -> Tensor:
     """Contrast times 0.5 to 1.5, brightness and each channel moved by up to 0.2, and pixel noise."""
     b, c = x.shape[:2]
 
@@ -69,7 +69,7 @@ def recoloured(x: Tensor) -> Tensor:
     x = mean + (1 + 0.5 * draw(b, 1)) * (x - mean) + 0.2 * draw(b, 1)
     if c > 1:
         x = x + 0.2 * draw(b, c)
-    return x + NOISE * torch.randn_like(x)
+    return x + noise * torch.randn_like(x)
 
 
 def covered(x: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ def test_unsure_batches_are_answered_by_the_mean_over_copies():
     torch.manual_seed(0)
     method.losses(None, target, 0.5)
     torch.manual_seed(0)
-    copies = [augmented.strong(target.x, jitter=0.3) for _ in range(4)]
+    copies = [method.changed(target.x) for _ in range(4)]
+    assert (copies[0] - target.x).std() / target.x.std(dim=0).mean() == pytest.approx(0.3, rel=0.25)
     q = sum(method.logits(c).softmax(1) for c in copies) / 4
     torch.testing.assert_close(method.answers.exp(), q)
 
@@ -71,12 +72,24 @@ def test_the_threshold_asks_the_source_model_about_the_batch(monkeypatch):
     x = batch_pair()[1].x
     sure = method.anchor["head"](method.anchor["backbone"](x)).softmax(1).amax(1).mean().item()
     calls = []
-    monkeypatch.setattr(augmented, "strong", lambda x, jitter: calls.append(1) or x)
+    monkeypatch.setattr(method, "changed", lambda x: calls.append(1) or x)
     for threshold, copies in ((sure - 1e-4, 0), (sure + 1e-4, 3)):
         method.threshold = threshold
         calls.clear()
         torch.testing.assert_close(method.teach(x), method.logits(x).softmax(1).detach())
         assert len(calls) == copies
+
+
+def test_copies_of_pictures_are_moved_and_recoloured_but_not_covered(monkeypatch):
+    asked = []
+    for name in ("moved", "recoloured", "covered", "jittered"):
+        monkeypatch.setattr(augmented, name, lambda x, _name=name, **k: asked.append((_name, k)) or x)
+    small().changed(torch.rand(2, 1, 16, 16))
+    assert asked == [("moved", {"shift": 1 / 16}), ("recoloured", {"noise": 0.005})]
+
+
+def test_auto_means_batch_normalisation():
+    assert methods.build("cotta", SOURCE).backbone.spec["norm"] == "batch"
 
 
 def test_copies_leave_no_trace_in_the_statistics():
