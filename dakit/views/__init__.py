@@ -4,6 +4,7 @@ The modules here are light; matplotlib, plotly, umap and ipywidgets load when a 
 """
 
 from dakit.views.alignment import alignment
+from dakit.views.dots import dots
 from dakit.views.embedding import embedding
 from dakit.views.gallery import gallery
 from dakit.views.history import history
@@ -26,6 +27,7 @@ __all__ = [
     "Scene",
     "View",
     "alignment",
+    "dots",
     "embedding",
     "gallery",
     "heading",
