@@ -174,7 +174,7 @@ def adapt(
     batch_size: Annotated[int, typer.Option(min=2)] = 64,
     lr: Annotated[float, typer.Option(min=0.0)] = 0.01,
     backbone: Annotated[
-        str, typer.Option(help="auto, mlp, lenet, resnet18, embedding, or hub:PATH")
+        str, typer.Option(help="auto, mlp, lenet, resnet8, resnet18, embedding, or hub:PATH")
     ] = "auto",
     augment: Annotated[str | None, typer.Option(help="shift, flip or shift+flip; images only")] = None,
     param: Annotated[list[str] | None, typer.Option(help="Hyper-parameter, NAME=VALUE; repeatable.")] = None,

@@ -137,7 +137,7 @@ def compare(
     seeds : int or sequence of int
         A number K stands for ``0 .. K − 1``.
     backbone : str, dict or function of a Task
-        As for :func:`dakit.methods.build`.
+        As for :func:`dakit.methods.build`, the same for all methods: ``"auto"`` has the layers that any of them needs.
     hyperparameters : dict of method name to its keyword arguments
     permutations : int
         Of the MMD test.
@@ -170,12 +170,21 @@ def compare(
                 run = ShallowRun(name, here, seed=seed, hyperparameters=options, classifier=classifier)
             else:
                 body = backbone(here) if callable(backbone) else backbone
+                if body == "auto":
+                    body = shared_backbone(names, here.source.shape)
                 method = _methods.build(name, here.source, backbone=body, seed=seed, **options)
                 run = fit(method, here.source, here.target, seed=seed, **fit_options)
             out.results.append(measure(name, seed, run, here, permutations=permutations, start=start))
             if seed == seeds[0]:
                 out.runs[name, seed] = run
     return out
+
+
+def shared_backbone(names: Sequence[str], shape: tuple[int, ...]) -> str | dict[str, Any]:
+    """One automatic backbone for all methods, so that a gain is the method's: with layers that one needs."""
+    deep = [n for n in names if not is_shallow(n)]
+    asked = [_methods._class(n).auto_backbone(shape) for n in deep]
+    return next((b for b in asked if b != {"name": "auto"}), "auto")
 
 
 def measure(

@@ -125,3 +125,15 @@ def test_spread_by_hand():
 def test_no_seed_is_refused():
     with pytest.raises(ValueError, match="at least one seed"):
         compare(make_task(*shifted()), ["source_only"], seeds=0)
+
+
+@pytest.mark.parametrize(
+    "names", [("source_only", "adabn"), ("adabn", "source_only"), ("source_only", "dann")]
+)
+def test_automatic_backbones_are_the_same_for_all_methods(names):
+    result = compare(
+        make_task(*shifted()), names, seeds=1, steps=2, batch_size=8, permutations=10, progress=False
+    )
+    specs = [result.runs[name, 0].method.backbone.spec for name in names]
+    assert specs[0] == specs[1]
+    assert specs[0]["norm"] == ("batch" if "adabn" in names else "none")
