@@ -18,6 +18,7 @@ from dakit.losses.higher_order_moments import higher_order_moments
 from dakit.losses.invariance import gradient_variance, irm_penalty
 from dakit.losses.joint_mmd import joint_mmd
 from dakit.losses.joint_transport import joint_transport_costs
+from dakit.losses.linear_mmd import linear_mmd
 from dakit.losses.local_mmd import local_mmd
 from dakit.losses.margin_disparity import margin_disparity
 from dakit.losses.marginal import marginal_entropy
@@ -25,6 +26,7 @@ from dakit.losses.mmd import median_bandwidth, mmd
 from dakit.losses.open_set import entropy_separation, neighbourhood_entropy, unknown_boundary
 from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy
 from dakit.losses.source_moments import moment_distances, source_moment_distance
+from dakit.losses.source_invariance import source_invariance
 from dakit.losses.spectral import batch_spectral
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "irm_penalty",
     "joint_mmd",
     "joint_transport_costs",
+    "linear_mmd",
     "local_mmd",
     "margin_disparity",
     "marginal_entropy",
@@ -56,6 +59,7 @@ __all__ = [
     "randomised_multilinear",
     "sliced_wasserstein_discrepancy",
     "source_moment_distance",
+    "source_invariance",
     "stepwise_feature_norm",
     "supcon",
     "unknown_boundary",

@@ -65,6 +65,7 @@ _METHODS: dict[str, str] = {
     "swad": "generalize.SWAD",
     "deepjdot": "align.DeepJDOT",
     "m3sda": "align.M3SDA",
+    "gdcan": "align.GDCAN",
     "oracle": "align.Oracle",
 }
 

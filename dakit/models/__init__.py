@@ -16,6 +16,7 @@ NAMES = {
     "lenet": "two convolutions and a fully connected layer, for pictures of 16 to 64 pixels",
     "resnet8": "residual network of three blocks, for quick runs on pictures of 16 to 32 pixels",
     "resnet18": 'ResNet-18; stem="small" below 128 pixels, "imagenet" as published',
+    "se_cnn": "small residual network with channel attention in every block",
     "embedding": "precomputed features: standardised, optionally with a learned projection",
     "imagenet": "efficientnet-lite0 with ImageNet weights, frozen; from the packages of dakit[features]",
     "hub:PATH": "any image or text backbone of transformers that lies on disk",
@@ -71,6 +72,10 @@ def build(name: str, shape: tuple[int, ...], **kwargs) -> nn.Module:
         from dakit.models.resnet import ResNet8, ResNet18
 
         return (ResNet8 if name == "resnet8" else ResNet18)(shape, **kwargs)
+    if name == "se_cnn":
+        from dakit.models.se_cnn import SECNN
+
+        return SECNN(shape, **kwargs)
     if name == "embedding":
         from dakit.models.embedding import Embedding
 
