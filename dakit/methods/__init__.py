@@ -66,6 +66,7 @@ _METHODS: dict[str, str] = {
     "deepjdot": "align.DeepJDOT",
     "m3sda": "align.M3SDA",
     "gdcan": "align.GDCAN",
+    "dance": "labels.DANCE",
     "oracle": "align.Oracle",
 }
 

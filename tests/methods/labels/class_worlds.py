@@ -24,6 +24,15 @@ def circle(n: int, k: int, *, seed: int = 0, name: str = "circle", radius: float
     return Domain(name, torch.tensor(x, dtype=torch.float32), torch.tensor(y), tuple("abcdefgh"[:k]))
 
 
+def corners(n: int, k: int, *, seed: int = 0, radius: float = 4.0, noise: float = 0.5) -> Domain:
+    """k Gaussian classes, each along an axis of its own, and one more axis that tells no class."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    x = noise * rng.normal(size=(n, k + 1))
+    x[np.arange(n), y] += radius
+    return Domain("corners", torch.tensor(x, dtype=torch.float32), torch.tensor(y), tuple("abcdefghijkl"[:k]))
+
+
 def moved(domain: Domain, shift: float, axis: int = -1) -> Domain:
     """Every example moved along one axis; the last one tells no class."""
     offset = torch.zeros(domain.x.shape[1])
@@ -36,6 +45,7 @@ def runs(
     source,
     target: Domain,
     *,
+    hidden: tuple[int, ...] = (16, 8),
     norm: str = "none",
     seeds: int = 3,
     settings: dict | None = None,
@@ -44,7 +54,7 @@ def runs(
     """Some seeds of a method on a small network."""
 
     def make(seed):
-        backbone = {"name": "mlp", "hidden": (16, 8), "norm": norm}
+        backbone = {"name": "mlp", "hidden": hidden, "norm": norm}
         return methods.build(name, source, backbone=backbone, seed=seed, **hyperparameters)
 
     return fit(make, source, target, seeds=seeds, **{**LEARN, **(settings or {})})
