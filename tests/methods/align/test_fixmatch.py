@@ -51,6 +51,15 @@ def test_the_losses_by_loop():
     )
 
 
+def test_the_weight_may_grow_over_the_first_half():
+    grown = [small(lambda_u=2.0).weight_at(p) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert grown == pytest.approx([0.0, 1.0, 2.0, 2.0, 2.0])
+    assert {small(lambda_u=2.0, ramp=False).weight_at(p) for p in (0.0, 0.3, 1.0)} == {2.0}
+    method = small(tau=0.0)
+    terms = [method.losses(*batch_pair(), p)["unlabelled"].item() for p in (0.0, 1.0)]
+    assert terms[0] == 0.0 < terms[1]
+
+
 def test_no_gradient_flows_to_the_weak_view():
     method = small(tau=0.0)
     weak, strong = (torch.randn(5, 2, requires_grad=True) for _ in range(2))
@@ -72,7 +81,7 @@ def test_without_noise_and_threshold_it_is_pseudo_labelling():
     source, target = batch_pair()
     z = method.logits(target.x)
     expected = functional.cross_entropy(z, z.argmax(1))
-    torch.testing.assert_close(method.losses(source, target, 0.0)["unlabelled"], expected)
+    torch.testing.assert_close(method.losses(source, target, 1.0)["unlabelled"], expected)
 
 
 def test_it_asks_pictures_for_picture_views(monkeypatch):
