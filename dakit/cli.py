@@ -166,7 +166,9 @@ def _describe(domain: Any) -> dict[str, Any]:
 
 @app.command()
 def adapt(
-    source: Annotated[str, typer.Option(help="Labelled: set/domain, file or folder.")],
+    source: Annotated[
+        list[str], typer.Option(help="Labelled: set/domain, file or folder; repeatable for several sources.")
+    ],
     target: Annotated[str, typer.Option(help="Labels are optional and only judge.")],
     method: Annotated[str, typer.Option(help="A name of `dakit methods`.")] = "dann",
     seeds: Seeds = 3,

@@ -61,7 +61,7 @@ class Adaptation:
 
 
 def adapt(
-    source: str | Domain,
+    source: str | Domain | Sequence[str | Domain],
     target: str | Domain,
     *,
     method: str = "dann",
@@ -79,7 +79,8 @@ def adapt(
     Parameters
     ----------
     source, target : Domain, or what :func:`dakit.domains.open_domain` takes
-        The source needs labels. Labels of the target, where there are any, are used to judge and for nothing else.
+        The source needs labels; it may be a list of several. Labels of the target, where there are any, are used to
+        judge and for nothing else.
     method : str
         A name of ``dakit.methods.names()`` or ``dakit.methods.estimators()``. For the latter, ``source_only`` is the
         method's classifier on the source as it is, and neither ``backbone`` nor ``fit_options`` play a part.
@@ -132,9 +133,33 @@ def adapt(
 
 
 def _drawing(
-    source: str | Domain, target: str | Domain, *, label_column: str | None, paired: bool
+    source: str | Domain | Sequence[str | Domain],
+    target: str | Domain,
+    *,
+    label_column: str | None,
+    paired: bool,
 ) -> Callable[[int], Task]:
     """A function of the seed that draws a task; two domains of one bundled set keep their concepts apart."""
+    sources = [source] if isinstance(source, str | Path | Domain) else list(source)
+    if not sources:
+        raise ValueError("source holds no domain; give one, or several in a list")
+    pairs = [_pair(one, target, label_column=label_column, paired=paired) for one in sources]
+    if paired and len(pairs) > 1:
+        raise ValueError("paired needs one source domain and one target domain of a bundled set")
+    if len(pairs) == 1:
+        return lambda seed: make_task(*pairs[0](seed), seed=seed)
+
+    def draw(seed: int) -> Task:
+        drawn = [pair(seed) for pair in pairs]
+        return make_task([s for s, _ in drawn], drawn[0][1], seed=seed)
+
+    return draw
+
+
+def _pair(
+    source: str | Domain, target: str | Domain, *, label_column: str | None, paired: bool
+) -> Callable[[int], tuple[Domain, Domain]]:
+    """A function of the seed that gives one source and the target."""
     if isinstance(source, Domain) or isinstance(target, Domain):
         s, t = (
             d if isinstance(d, Domain) else open_domain(d, label_column=label_column)
@@ -142,15 +167,15 @@ def _drawing(
         )
     else:
         s, t = open_pair(source, target, label_column=label_column)
-        (name, _, _), (other, _, _) = source.partition("/"), target.partition("/")
+        (name, _, _), (other, _, _) = str(source).partition("/"), str(target).partition("/")
         if name == other and name in bundled():
             both = DomainSet(name, [s, t])
-            return lambda seed: make_task(*both.pair(s.name, t.name, paired=paired, seed=seed), seed=seed)
+            return lambda seed: both.pair(s.name, t.name, paired=paired, seed=seed)
     if paired:
         raise ValueError(
             "paired needs two domains of one bundled set, for example emoji/noto and emoji/twemoji"
         )
-    return lambda seed: make_task(s, t, seed=seed)
+    return lambda seed: (s, t)
 
 
 def _write(result: Adaptation, folder: Path) -> None:

@@ -172,8 +172,8 @@ def compare(
                 body = backbone(here) if callable(backbone) else backbone
                 if body == "auto":
                     body = shared_backbone(names, here.source.shape)
-                method = _methods.build(name, here.source, backbone=body, seed=seed, **options)
-                run = fit(method, here.source, here.target, seed=seed, **fit_options)
+                method = _methods.build(name, here.given, backbone=body, seed=seed, **options)
+                run = fit(method, here.given, here.target, seed=seed, **fit_options)
             out.results.append(measure(name, seed, run, here, permutations=permutations, start=start))
             if seed == seeds[0]:
                 out.runs[name, seed] = run

@@ -86,3 +86,29 @@ def test_parameters_are_literals_or_text():
     }
     with pytest.raises(ValueError, match="NAME=VALUE"):
         parse_parameters(["=3"])
+
+
+def test_several_sources(pair):
+    source, target = pair
+    second = Domain("second", source.x + 0.2, source.y, source.classes)
+    result = adapt([source, second], target, method="vrex", seeds=2, **QUICK)
+    assert result.as_dict()["source"] == "s + second"
+    run = result.comparison.runs["vrex", 0]
+    assert run.config["source"]["n"] == 96
+    alone = adapt([source], target, method="dann", seeds=1, **QUICK)
+    assert alone.as_dict()["source"] == "s"
+    styles = [f"emoji_features/{name}" for name in ("noto", "twemoji")]
+    emoji = adapt(styles, "emoji_features/emojione", method="erm", seeds=1, **QUICK)
+    task = emoji.comparison.tasks[0]
+    concepts = [set(d.meta["concept"]) for d in (task.source, task.target, task.target_test)]
+    assert not concepts[0] & (concepts[1] | concepts[2])
+
+
+def test_bad_sources(pair):
+    source, target = pair
+    with pytest.raises(ValueError, match="source holds no domain"):
+        adapt([], target, **QUICK)
+    with pytest.raises(ValueError, match="IRM needs at least 2 source domains, got 1"):
+        adapt(source, target, method="irm", seeds=1, **QUICK)
+    with pytest.raises(ValueError, match="paired needs one source domain"):
+        adapt(["emoji/noto", "emoji/twemoji"], "emoji/emojione", paired=True, **QUICK)

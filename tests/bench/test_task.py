@@ -69,3 +69,18 @@ def test_refusals_say_what_is_wrong():
         make_task(numbered("s"), wide)
     with pytest.raises(ValueError, match="unicorn"):
         make_task(numbered("s"), numbered("t", classes=("a", "unicorn")))
+
+
+def test_several_sources_are_split_one_by_one_and_pooled():
+    a, b, target = numbered("a"), numbered("b", 60), numbered("t", 50)
+    task = make_task([a, b], target, seed=3)
+    assert [len(d) for d in task.sources] == [32, 48]
+    assert task.given == task.sources
+    assert len(task.source) == 80 and len(task.source_test) == 20
+    alone = make_task(b, target, seed=3)
+    assert torch.equal(task.sources[1].x, alone.source.x)
+    assert torch.equal(task.target_test.x, alone.target_test.x)
+    one = make_task([a], target, seed=3)
+    assert one.sources == () and one.given is one.source
+    with pytest.raises(ValueError, match="share their classes"):
+        make_task([a, numbered("c", classes=("up", "down"))], target)
