@@ -775,9 +775,9 @@ views.ladder(
 
 # %% [markdown]
 # With equal shares, aligned is far better than not. With other shares the mean of the target *is* elsewhere, and
-# whoever moves it to the middle moves females onto males: of 0.87 about 0.61 to 0.67 remain. With 90 % females alignment is
-# worse than doing nothing. JDA, which claims to match class by class, does no better: its pseudo-labels begin with the
-# same mistake. Before you align, ask about the shares; *3_labels/01 Label shift* estimates them.
+# whoever moves it to the middle moves females onto males: of 0.87 about 0.61 to 0.67 remain. With 90 % females
+# alignment is worse than doing nothing. JDA, which claims to match class by class, does no better: its pseudo-labels
+# begin with the same mistake. Before you align, ask about the shares; *3_labels/01 Label shift* estimates them.
 #
 # ## Break it: another rule
 #
