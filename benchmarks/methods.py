@@ -34,15 +34,16 @@ COSTS = Path("out/methods-cost.json")
 MOMENTS = 6
 
 # The same for every method of a world: steps, learning rate and batch size (of each domain). From the grid that
-# `settings` prints: the fewest steps, then the smallest rate, within 2.5 points of the grid's best source accuracy.
+# `settings` prints: the fewest steps, then the smallest rate, within 3 points of the grid's best source accuracy.
 WORLDS: dict[str, dict[str, Any]] = {
     "emoji": {"steps": 300, "lr": 0.01, "batch_size": 64},
-    "digits": {"steps": 300, "lr": 0.03, "batch_size": 64},
-    "watch": {"steps": 600, "lr": 0.01, "batch_size": 64},
+    "digits": {"steps": 300, "lr": 0.01, "batch_size": 64},
+    "watch": {"steps": 300, "lr": 0.03, "batch_size": 64},
     "vowel": {"steps": 600, "lr": 0.03, "batch_size": 32},
 }
 BACKBONE = {"name": "mlp", "hidden": (128, 64)}
 NORMED = {**BACKBONE, "norm": "batch"}  # for methods that work on normalisation layers
+EVERY = {"watch": 2, "vowel": 3}  # of ten subjects and fifteen speakers, every second and third is a target
 STYLES = ("noto", "twemoji", "fluent-emoji-flat", "fluent-emoji-high-contrast")
 
 
@@ -71,7 +72,7 @@ def tasks(world: str, *, several: bool) -> list[tuple[tuple[str, ...], str]]:
     from dakit import domains
 
     names = STYLES if world == "emoji" else domains.load(_set(world)).names
-    left_out = [(tuple(n for n in names if n != t), t) for t in names]
+    left_out = [(tuple(n for n in names if n != t), t) for t in names[:: EVERY.get(world, 1)]]
     if several or world in ("watch", "vowel"):
         return left_out
     return [((s,), t) for s, t in itertools.permutations(names, 2)]
