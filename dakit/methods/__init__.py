@@ -67,6 +67,7 @@ _METHODS: dict[str, str] = {
     "m3sda": "align.M3SDA",
     "gdcan": "align.GDCAN",
     "dance": "labels.DANCE",
+    "dctn": "align.DCTN",
     "oracle": "align.Oracle",
 }
 

@@ -147,6 +147,6 @@ class M3SDA(Method):
         if self.training and self.combine == "distance":
             with torch.no_grad():
                 now = losses.moment_distances(of_sources, of_target, moments=self.moments)
-                self.distances.lerp_(now.to(self.distances.dtype), 0.01)
+                self.distances.mul_(0.99).add_(0.01 * now)
         moments = losses.source_moment_distance(of_sources, of_target, moments=self.moments)
         return {"label": label, "moments": self.lambda_ * moments}
