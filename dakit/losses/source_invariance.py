@@ -54,7 +54,7 @@ def source_invariance(
 
     References
     ----------
-    Li, Liu, Lin, Wang, Xie, Ding (2020). Domain conditioned adaptation network. AAAI.
+    Li, Liu, Lin, Xie, Ding, Huang, Tang (2020). Domain conditioned adaptation network. AAAI.
 
     Examples
     --------

@@ -41,7 +41,7 @@ source-invariance term moves Δ_1 and Δ_2 only: it compares one class with all,
 classes together, and with two classes source accuracy fell from 0.98 to 0.65 … 0.85. ``moves="all"`` is their form.
 
 Paper: Li, Xie, Lin, Liu, Huang, Wang, Generalized Domain Conditioned Adaptation Network, TPAMI 2021,
-arXiv:2103.12339; DCAN: Li, Liu, Lin, Wang, Xie, Ding, AAAI 2020, arXiv:2005.06717.
+arXiv:2103.12339; DCAN: Li, Liu, Lin, Xie, Ding, Huang, Tang, AAAI 2020, arXiv:2005.06717.
 """
 
 import math
