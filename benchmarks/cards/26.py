@@ -6,7 +6,8 @@ One half of MNIST at 16x16 in colour trains a ResNet-8, the other half judges it
 the target. (A) Digits on black, nearly grey; in the target every channel of every picture has a gain and an offset of
 its own. (B) Five digits in faint and in strong ink on one grey ground, ten classes; in the target a coloured light is
 added. The grey of (B) is the mean that the network subtracts, so that the zeros around a picture do not show it how
-dark the ground is.
+dark the ground is. (C) is dense, as the paper's tasks are: every pixel of a scene of two digits has a class; training
+in the sun, test in the sun and in fog.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from dense_digits import mean_iou, train_dense
 from torch import Tensor, nn
 
 import dakit
@@ -176,11 +178,20 @@ def main() -> None:
                     appearance[form].append(divergence(run, as_source.x, as_target.x))
                     content[form].append(divergence(run, as_source.x[low], as_source.x[~low]))
             print(f"({name}) seed {seed}: {time.process_time() - began:.0f} CPU seconds", flush=True)
+    dense: dict[str, dict[str, list[float]]] = {form: {"source": [], "target": []} for form in FORMS}
+    for seed in range(options.seeds):
+        for form, (_, plain, hyperparameters) in FORMS.items():
+            variant = {"ibn": hyperparameters["variant"]} if hyperparameters else {}
+            net = train_dense({**plain, **variant}, seed, options.steps // 2)
+            dense[form]["source"].append(mean_iou(net, False, seed))
+            dense[form]["target"].append(mean_iou(net, True, seed))
+        print(f"(C) seed {seed}: {time.process_time() - began:.0f} CPU seconds", flush=True)
     exact = layer_properties()
-    report(accuracy, appearance, content, exact, options, began)
+    report({**accuracy, "C": dense}, appearance, content, exact, options, began)
     if options.json:
         values = {
             "accuracy": accuracy,
+            "dense_mean_iou": dense,
             "appearance_divergence": appearance,
             "content_divergence": content,
             "exact": exact,
@@ -195,7 +206,8 @@ def report(accuracy, appearance, content, exact, options, began) -> None:
     for name, value in exact.items():
         print(f"{name:70}{value:.2g}")
     print(f"\nAccuracy in percent, mean ± sd of {options.seeds} seeds, {options.steps} steps of 64")
-    for name, title in (("A", "(A) style is noise"), ("B", "(B) style is content")):
+    titles = {"A": "(A) style is noise", "B": "(B) style is content", "C": "(C) pixels, mean IoU"}
+    for name, title in titles.items():
         print(f"\n{title:28}{'source':>14}{'target':>14}")
         for form, found in accuracy[name].items():
             print(f"{form:28}{spread(found['source']):>14}{spread(found['target']):>14}")
@@ -220,6 +232,8 @@ def report(accuracy, appearance, content, exact, options, began) -> None:
             less("B", "source", a, all_in),
         ),
         ("B: IBN-b on the source, less batch norm", "-", less("B", "source", "IBN-b", bn)),
+        ("C: IBN-a gains in fog over batch norm (mean IoU)", "more than 0", less("C", "target", a, bn)),
+        ("C: IBN-a in the sun, less batch norm (mean IoU)", "at least -1", less("C", "source", a, bn)),
     )
     print(f"\n{'Points of accuracy, seed by seed':60}{'expected':>14}{'measured':>16}")
     for text, expected, values in claims:
