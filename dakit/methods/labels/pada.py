@@ -19,8 +19,8 @@ domain logit G_d(f) an example, shape (b,), the source called 0 and the target 1
 
 γ comes from a pass over the whole target, without gradient, every tenth of the training. Until the first one it is 1:
 an untrained classifier has nothing to say about classes, and weights drawn from it may put a shared class out for good.
-λ and the learning rate follow DANN's schedules. The means are over all source examples, as in the paper: where few
-classes are shared, the source weighs less on the whole.
+That interval is ours. λ and the learning rate follow DANN's schedules. The means are over all source examples, as in
+the paper: where few classes are shared, the source weighs less on the whole.
 
 Fails when: the source classifier sends many target examples to classes that the target lacks (their weight then stays,
 and what is aligned with them confirms it), or sends a shared class nowhere, whose weight falls to 0. Class proportions
