@@ -491,11 +491,9 @@ deep_errors = {}
 for label, (name, weights) in DEEP.items():
     runs = [deep(s, name, **weights) for s in seeds]
     e = deep_errors[label] = np.array([error for error, _ in runs])
-    print(
-        f"{label:22} error {e.mean():.3f} ± {e.std(ddof=1):.3f}  {e.round(2)}", end=""
-    )
-    shown = [c for c in ("label", "distance", "transfer") if c in runs[0][1]]
-    print("  losses", {c: round(float(runs[0][1][c]), 4) for c in shown})
+    print(f"{label:22} error {e.mean():.3f} ± {e.std(ddof=1):.3f}  {e.round(2)}")
+    terms = [c for c in ("label", "distance", "transfer") if c in runs[0][1]]
+    print("    losses at the end:", {c: round(float(runs[0][1][c]), 4) for c in terms})
 
 # %% [markdown]
 # With the defaults, which the file says are the paper's for digits, nothing happens, and the history tells why:
@@ -575,7 +573,7 @@ for name, e in errors.items():
 shown = accuracy.agg(
     lambda v: f"{v.mean():.3f} ± {v.std(ddof=1):.3f}", axis=1
 ).unstack()
-shown.loc[list(errors)]
+shown.loc[list(errors)].fillna("not run")
 
 # %%
 print("plans that missed their marginals by more than 0.001:", short_of_mass)
