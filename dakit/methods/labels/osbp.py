@@ -17,14 +17,13 @@ unknown class:
     L_s = mean_S CE(C(f), y),  L_adv = - t mean_T log p_k+1 - (1 - t) mean_T log (1 - p_k+1),
     min over θ_C of  L_s + L_adv,  min over θ_G of  L_s - λ L_adv.
 
-The reversal has λ = 1 throughout, as in the paper. The classifier is one linear layer, where the paper's have more. The
-loss that the backbone climbs has no upper bound: features grow until training breaks down unless a norm holds them,
-hence ``backbone="auto"`` has batch norm here, as the paper's networks have.
+The reversal has λ = 1 throughout, as in the paper. The loss that the backbone climbs has no upper bound, and features
+would grow until training breaks down: batch norm at the end of G, over both domains together, holds them, as (from
+memory) in the paper's networks. The classifier is one linear layer, where the paper's have more.
 
 Fails when: the backbone pushes whole known classes over to the unknown one or unknown ones into known ones, for nothing
 but the start decides on the side; when few or most target examples are unknown, for t says nothing of their share; and
-when source classes are missing in the target (take a universal method). On small networks here the reversal gained
-little over λ = 0, where the classifier alone learns from the target.
+when source classes are missing in the target (take a universal method).
 
 Paper: Saito, Yamamoto, Ushiku, Harada, Open Set Domain Adaptation by Backpropagation, ECCV 2018, arXiv:1804.10427.
 """
@@ -74,10 +73,11 @@ class OSBP(Method):
             raise ValueError("t must lie strictly between 0 and 1, got 1")
         self.label_smoothing = label_smoothing
         self.unknown = nn.Linear(backbone.out_features, 1)
+        self.norm = nn.BatchNorm1d(backbone.out_features, affine=False)
 
-    @staticmethod
-    def auto_backbone(shape: tuple[int, ...]) -> dict:
-        return {"name": "auto", "norm": "batch"}
+    def features(self, x: Tensor) -> Tensor:
+        """G: (b, ...) to (b, d), each feature with mean 0 and variance 1 over the batch, or in evaluation as then."""
+        return self.norm(super().features(x))
 
     def classify(self, features: Tensor) -> Tensor:
         """C: (b, d) to (b, k + 1)."""
