@@ -133,6 +133,7 @@ def imagenet(seeds: int) -> dict:
     except ImportError as error:
         print(f"\nImageNet network: {error}")
         net = None
+    trained = None if net is None else frozen_features(net, x)
     out: dict = {}
     for seed in range(seeds):
         ways = {"pixels": x.flatten(1).numpy(), "bundled features (drawn at 128)": bundled}
@@ -141,7 +142,7 @@ def imagenet(seeds: int) -> dict:
             ways |= {
                 "untrained": frozen_features(twin, x),
                 "untrained, batch statistics not set": frozen_features(plain, x),
-                "ImageNet weights": frozen_features(net, x),
+                "ImageNet weights": trained,
             }
         rows = some(y, GATE, seed)
         rest = np.setdiff1d(np.arange(len(y)), rows)

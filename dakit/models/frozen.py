@@ -109,7 +109,8 @@ def untrained(backbone: nn.Module, *, seed: int = 0, x: Tensor | None = None) ->
         The global random state is left alone.
     x : Tensor of shape (n, ...), optional
         Unlabelled examples that set the statistics of batch normalisation. Without them these are mean 0 and variance
-        1, and through many layers the signal may die out, which would make the control too weak to be fair.
+        1, and through many layers features can shrink to nearly nothing. That is not the same as useless: on rows
+        brought to length 1 either control may be the stronger, so report both where there is batch normalisation.
 
     Raises
     ------
