@@ -25,8 +25,8 @@ from dakit.losses.marginal import marginal_entropy
 from dakit.losses.mmd import median_bandwidth, mmd
 from dakit.losses.open_set import entropy_separation, neighbourhood_entropy, unknown_boundary
 from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy
-from dakit.losses.source_moments import moment_distances, source_moment_distance
 from dakit.losses.source_invariance import source_invariance
+from dakit.losses.source_moments import moment_distances, source_moment_distance
 from dakit.losses.spectral import batch_spectral
 
 __all__ = [
@@ -58,8 +58,8 @@ __all__ = [
     "nt_xent",
     "randomised_multilinear",
     "sliced_wasserstein_discrepancy",
-    "source_moment_distance",
     "source_invariance",
+    "source_moment_distance",
     "stepwise_feature_norm",
     "supcon",
     "unknown_boundary",
