@@ -1,5 +1,7 @@
 """Layers that no backbone owns: gradient reversal, input standardisation, group and instance normalisation."""
 
+import inspect
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,10 @@ class _Reverse(torch.autograd.Function):
     def backward(ctx, gradient: Tensor):
         lambda_ = ctx.saved_tensors[0] if ctx.saved_tensors else ctx.lambda_
         return gradient.neg() * lambda_, None
+
+
+# torch binds the arguments of such a function anew at every call; a signature at hand makes that quick.
+_Reverse.forward.__signature__ = inspect.signature(_Reverse.forward)
 
 
 def gradient_reversal(x: Tensor, lambda_: float | Tensor = 1.0) -> Tensor:
