@@ -158,6 +158,10 @@ def test_bad_hyperparameters_are_told(every, error, got):
 
 
 def test_it_finds_the_shared_classes_and_beats_dann_where_three_of_five_are_the_sources_alone():
+    """Digits, optdigits to 0-3 of mnist, in a pilot of 3 seeds and 400 steps: 0.54, dann 0.40, source_only 0.55.
+
+    With 600 source examples here, weights of shared classes fell to 0 for some seeds: it is not safe.
+    """
     source, target = category_gap(
         circle(3000, 5),
         moved(circle(600, 5, seed=1), 3.0),
