@@ -178,8 +178,8 @@ def test_bad_hyperparameters_are_told():
 def test_it_beats_all_sources_pooled():
     """Mean target accuracy of 3 seeds in a pilot: 0.92; one discriminator for all (dann) 0.91; source_only 0.84.
 
-    Not so on digits (printed and optdigits to mnist, 300 steps, 3 seeds): 0.59, 0.66 and 0.64. Each head knows one source
-    alone there, and the head of printed digits has as much to say about handwriting.
+    Not so on digits (printed and optdigits to mnist, 300 steps, 3 seeds): 0.59, 0.66 and 0.64. Each head knows one
+    source alone there, and the head of printed digits has as much to say about handwriting.
     """
     sources, target = moved_along_one_class_axis()
     adapted, plain = (

@@ -215,7 +215,7 @@ def test_bad_hyperparameters_are_told(options, sentence):
 
 
 def test_it_brings_moments_together_and_beats_all_sources_pooled():
-    """Digits, printed and optdigits to mnist, in a pilot of 3 seeds and 300 steps: 0.76, source_only 0.64, dann 0.66."""
+    """Digits, printed and optdigits to mnist, in a pilot of 3 seeds, 300 steps: 0.76, source_only 0.64, dann 0.66."""
     sources, target = moved_along_one_class_axis()
     settings = {"steps": 200}
     adapted = runs("m3sda", sources, target, norm="batch", settings=settings)
