@@ -7,6 +7,11 @@ channel is inverted. All forms train the same residual network with channel atte
 scratch, 32 + 32 pictures a step; GDCAN learns the source alone for the first third. The learning rate was chosen by
 source accuracy; the world by source_only, before any form of GDCAN had seen it. "No alignment, norms frozen" is the
 control: GDCAN's schedule and frozen statistics with alpha = beta = 0.
+
+With three seeds all claims held on average, two of them barely: GDCAN over eta = inf was 0.012 ± 0.009, beside a spread
+of 0.03 to 0.04 between seeds; and the correction was as large on the source as on the target (0.979 ± 0.026), for here
+the backbone does the aligning. With features that are not learned it is larger on the target:
+tests/methods/align/test_gdcan.py.
 """
 
 from __future__ import annotations
@@ -135,11 +140,6 @@ def report(rows: list[dict]) -> None:
             f"{text:>44}{expected:>16}{spread(list(values)):>18}{agree:>9} of {len(values)}"
             f"   {'holds' if holds else 'DOES NOT HOLD'}"
         )
-    print(
-        "\nTwo of these say less than they seem to: GDCAN over eta = inf is a point or so, beside a spread of three to four\n"
-        "between seeds; and the correction is small and alike on both domains, for here the backbone does the aligning.\n"
-        "With features that are not learned it is larger on the target: tests/methods/align/test_gdcan.py."
-    )
 
 
 def main() -> None:
