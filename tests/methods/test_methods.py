@@ -26,7 +26,7 @@ def sources(name: str, source=None) -> list:
     return [replace(source, name=f"{source.name} {i}", x=source.x + 0.1 * i) for i in range(least)]
 
 
-def batch_pair(method: Method, n: int, given: list) -> tuple[Batch | None, Batch | None]:
+def batches_for(method: Method, n: int, given: list) -> tuple[Batch | None, Batch | None]:
     """Batches of ``n`` examples of each domain, as ``fit`` would hand them to the method."""
     few, groups = pool([d.subset(slice(n)) for d in given]), torch.arange(len(given)).repeat_interleave(n)
     of_source = Batch(
@@ -65,7 +65,7 @@ def test_hyperparameters_are_kept_under_their_names_and_make_the_method_again(na
     assert type(twin) is type(method)
     twin.load_state_dict(method.state_dict())
     x = sources(name)[0].x
-    assert torch.equal(twin.logits(x), method.logits(x))
+    assert torch.equal(twin.eval().logits(x), method.eval().logits(x))
 
 
 @pytest.mark.parametrize("name", [n for n in methods.names() if n != "oracle"])
@@ -79,7 +79,7 @@ def test_losses_are_scalars_with_gradients_and_work_on_pictures(name):
         method.prepare(pool(given), source.unlabeled(), 0.0)
         method.train()
     for progress in (0.0, 0.5, 1.0):
-        terms = method.losses(*batch_pair(method, 8, given), progress)
+        terms = method.losses(*batches_for(method, 8, given), progress)
         assert all(v.ndim == 0 and torch.isfinite(v) for v in terms.values())
         assert "label" in terms or progress > 0
         sum(terms.values()).backward()

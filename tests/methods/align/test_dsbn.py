@@ -57,7 +57,7 @@ def test_the_losses_of_the_first_stage_by_an_explicit_loop():
     expected = {
         "label": F.cross_entropy(method.head(fs), source.y).item(),
         "domain": F.softplus(d[0]).mean().item() + F.softplus(-d[1]).mean().item(),
-        "semantic": weight * semantic,
+        "semantic": weight * semantic / (2 * 6),
     }
     assert {k: v.item() for k, v in terms.items()} == pytest.approx(expected, rel=1e-4)
 
@@ -76,6 +76,14 @@ def test_the_losses_of_the_second_stage_by_hand():
     assert terms["label"].item() == pytest.approx(F.cross_entropy(method.head(fs), source.y).item(), rel=1e-5)
 
 
+def test_the_learning_rate_falls_in_each_stage_anew():
+    method = small(stage1=0.4)
+    found = [method.lr_factor(p) for p in (0.0, 0.2, 0.4, 0.7, 1.0)]
+    assert found == pytest.approx([1, 6**-0.75, 1, 6**-0.75, 11**-0.75])
+    assert small(stage1=1.0).lr_factor(1.0) == pytest.approx(11**-0.75)
+    assert small(stage1=0.0).lr_factor(0.0) == 1.0
+
+
 def test_pseudo_labels_pass_from_the_first_network_to_the_second():
     method = small().eval()
     method.pseudo_labels(TARGET.x, torch.zeros(100, 2), 0.0)  # keeps the first network
@@ -89,9 +97,10 @@ def test_pseudo_labels_pass_from_the_first_network_to_the_second():
 
 
 def test_without_alignment_and_second_stage_the_sources_side_takes_the_path_of_source_only():
-    ours = weights(fit(small(stage1=1.0, lambda_=0.0), SOURCE, TARGET, **QUICK))
+    constant = {**QUICK, "schedule": "constant"}
+    ours = weights(fit(small(stage1=1.0, lambda_=0.0), SOURCE, TARGET, **constant))
     plain = methods.build("source_only", SOURCE, backbone=NORM)
-    for k, v in weights(fit(plain, SOURCE, TARGET, **QUICK)).items():
+    for k, v in weights(fit(plain, SOURCE, TARGET, **constant)).items():
         own = ours[k.replace("layers.2.", "layers.2.norms.source.")]
         assert torch.allclose(own.float(), v.float(), atol=1e-5), k
 
