@@ -23,7 +23,7 @@ F_S and F_T are the network with the source's and with the target's batch norm. 
         y' = argmax_c { (1 - r(p)) F¹_T(x)_c + r(p) F_T(x)_c },  with probabilities, not logits, for F.
 
 Within each stage the learning rate falls by (1 + 10 p)^-0.75. The formulas of both stages are written from memory of
-the papers. Other than there, stage 2 goes on with the weights of stage 1 instead of starting again from ImageNet's, both
+the papers. Unlike there, stage 2 goes on with the weights of stage 1 instead of starting again from ImageNet's, both
 share one ``fit``, and the squares are averaged over classes and features, where MSTN's formula has their sum: with the
 sum and a constant rate all features of a small network ran into one point, which its source accuracy showed.
 
