@@ -7,7 +7,8 @@
 A step takes the next source example and a random target example and descends the label loss while the domain loss,
 weighted with λ, is descended by (u, e) and ascended by (W, b). λ = 0 is a plain network. After each pass the label
 error on held-out source examples is taken; training stops when it has not fallen for half as long again as it took to
-reach its minimum (30 passes at least), and the weights of the best pass are kept. Target labels play no part.
+reach its minimum (30 passes at least), and the weights of the best pass are kept; without held-out examples all passes
+are made. Target labels play no part.
 
 Two forms of the same arithmetic. :func:`on_sparse_rows` touches only the columns of W in which an example is not 0.
 :func:`on_inner_products` is for long, dense rows: all that is ever added to W are multiples of training rows, so
@@ -107,17 +108,27 @@ def _pass_over_products(a, start, products, n, ys, drawn, b, v, c, u, e, lambda_
 
 
 def on_sparse_rows(
-    xs: Any, ys: np.ndarray, xt: Any, xv: Any, yv: np.ndarray, *, lambda_: float, rate: float, seed: int
+    xs: Any,
+    ys: np.ndarray,
+    xt: Any,
+    xv: Any = None,
+    yv: np.ndarray | None = None,
+    *,
+    lambda_: float,
+    rate: float,
+    seed: int,
+    width: int = HIDDEN,
+    passes: int = PASSES,
 ) -> Callable[[Any], np.ndarray]:
     """Train on scipy's CSR matrices; returns the function that predicts."""
     rng = np.random.RandomState(seed)  # the generator of the authors' code, in its order
-    wt = np.ascontiguousarray(_initial(rng, HIDDEN, xs.shape[1]).T)
+    wt = np.ascontiguousarray(_initial(rng, width, xs.shape[1]).T)
     sparse = [(x.data.astype(float), x.indices.astype(np.int64), x.indptr.astype(np.int64)) for x in (xs, xt)]
 
     def one_pass(rest, drawn):
         _pass_over_rows(wt, *sparse, ys, drawn, *rest, lambda_, rate)
 
-    best, (b, v, c, _, _) = _train(rng, one_pass, lambda: xv @ wt, wt, ys, yv, xt.shape[0], lambda_)
+    best, (b, v, c, _, _) = _train(rng, one_pass, lambda: xv @ wt, wt, ys, yv, xt.shape[0], lambda_, passes)
     return lambda x: _labels(x @ best, b, v, c)
 
 
@@ -149,18 +160,21 @@ def _labels(z: np.ndarray, b: np.ndarray, v: np.ndarray, c: np.ndarray) -> np.nd
     return ((1 / (1 + np.exp(-(z + b)))) @ v.T + c).argmax(1)
 
 
-def _train(rng, one_pass, held_out, first_layer, ys, yv, m, lambda_):
+def _train(rng, one_pass, held_out, first_layer, ys, yv, m, lambda_, passes=PASSES):
     """Passes until the held-out error has stopped to fall; first layer and the rest as they were at its minimum."""
-    v = np.ascontiguousarray(_initial(rng, 2, HIDDEN))
-    rest = (np.zeros(HIDDEN), v, np.zeros(2), np.zeros(HIDDEN), np.zeros(1))
+    width = first_layer.shape[1]
+    v = np.ascontiguousarray(_initial(rng, 2, width))
+    rest = (np.zeros(width), v, np.zeros(2), np.zeros(width), np.zeros(1))
     least, go_on_until, best = 2.0, PATIENCE, None
-    for t in range(PASSES):
+    for t in range(passes):
         drawn = rng.randint(m, size=len(ys)) if lambda_ > 0 else np.zeros(0, dtype=np.int64)
         one_pass(rest, drawn)
+        if yv is None:
+            continue
         error = float(np.mean(_labels(held_out(), *rest[:3]) != yv))
         if error <= least:
             least, go_on_until = error, max(go_on_until, int(1.5 * t))
             best = first_layer.copy(), tuple(part.copy() for part in rest)
         elif t > go_on_until:
             break
-    return best
+    return (first_layer, rest) if best is None else best
