@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from dakit import methods
 from dakit.training import fit
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, poisoned, same, weights
 
 SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")

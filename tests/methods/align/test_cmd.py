@@ -9,7 +9,7 @@ from torch import nn
 from dakit import methods, models
 from dakit.training import fit
 from tests.methods.align.deep_toys import mean_accuracy, moved_along_the_classes, runs
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, same, weights
 
 SOURCE, TARGET = blobs(), blobs(shift=2.0, seed=1)

@@ -5,7 +5,7 @@ import torch
 from dakit import methods
 from dakit.methods.method import Batch
 from dakit.training import fit
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, same, weights
 
 SOURCE = blobs()

@@ -12,7 +12,7 @@ from dakit import domains, losses, methods, metrics
 from dakit.domains.domain import Domain
 from dakit.methods.method import Batch
 from dakit.training import fit
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, same, weights
 
 SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")

@@ -4,7 +4,7 @@ import torch
 
 from dakit import methods
 from dakit.training import fit
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, weights
 
 SOURCE = blobs()

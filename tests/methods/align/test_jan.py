@@ -8,7 +8,7 @@ from dakit import losses, methods
 from dakit.training import fit
 from tests.losses.test_joint_mmd_loss import by_loops
 from tests.methods.align.deep_toys import mean_accuracy, moved_along_the_classes, runs
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, same, weights
 
 SOURCE = blobs()

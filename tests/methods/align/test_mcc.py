@@ -6,7 +6,7 @@ import torch
 from dakit import losses, methods
 from dakit.methods.method import Batch
 from dakit.training import fit
-from tests.methods.test_methods import batch_pair
+from tests.methods.pairs import batch_pair
 from tests.training.toys import QUICK, blobs, poisoned, same, weights
 
 SOURCE, TARGET = blobs(), blobs(100, shift=2.0, seed=1, name="moved")
