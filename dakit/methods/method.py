@@ -121,8 +121,16 @@ class Method(nn.Module):
     def prepare(self, source: Any, target: Any, progress: float) -> None:
         """Called with the whole domains before training and at every epoch; for methods that need a pass.
 
-        What it finds out belongs into buffers (``register_buffer``): those are saved, and a resumed run has them.
+        What it finds out belongs into buffers (``register_buffer``): those are saved, and a resumed run has them. At
+        ``progress`` 0 a training begins: what an earlier one left behind has to go.
         """
+
+    def pass_due(self, progress: float) -> bool:
+        """Whether :meth:`prepare` is to be called now, though no epoch begins; False by default.
+
+        For methods with a stage that begins somewhere in an epoch. Asked at every step.
+        """
+        return False
 
     def diagnostics(self, source: Tensor, target: Tensor) -> dict[str, float]:
         """Numbers worth watching, from features of shape (n, d) of both domains; none by default."""

@@ -146,7 +146,8 @@ class Loop:
         """One step of every player on one batch of each domain."""
         method, progress = self.method, self.progress
         lead = self.batches[0] if self.batches[0].feeds else self.batches[1]
-        if self.pass_over_data and lead.position in (0, lead.per_epoch):
+        epoch_begins = lead.position in (0, lead.per_epoch)
+        if self.pass_over_data and (epoch_begins or method.pass_due(progress)):
             method.prepare(self.source, self.target, progress)
             method.train()
         source, target = self.batches[0].next(), self.batches[1].next()

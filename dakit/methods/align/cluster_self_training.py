@@ -21,7 +21,8 @@ them. Then over batches
 
 Clusters and both filters are those of CAN, where they decide which examples a contrastive discrepancy of the classes
 compares; here the labels are learned by plain cross-entropy. CAN begins with weights learned on ImageNet. Networks that
-begin with nothing see only the source in the first ``warmup`` of the steps.
+begin with nothing see only the source in the first ``warmup`` of the steps, at the end of which the first clusters are
+made.
 
 Fails when: the target's clusters do not follow its classes, two source centres lie nearest to one cluster, or a class
 is missing from the target (its cluster then takes examples of another). All of these make labels that are wrong and
@@ -119,6 +120,7 @@ class ClusterSelfTraining(Method):
 
     def prepare(self, source, target, progress: float) -> None:
         if progress < self.warmup:
+            self.pseudo_labels = self.pseudo_labels.new_empty(0)
             return
         fs, ft = whole(self, source.x)[0], whole(self, target.x)[0]
         start = torch.zeros_like(self.centres)
@@ -127,6 +129,10 @@ class ClusterSelfTraining(Method):
         near = self.distances(ft).gather(1, labels[:, None])[:, 0] < self.radius
         counts = torch.bincount(labels[near], minlength=self.num_classes)
         self.pseudo_labels = torch.where(near & (counts[labels] >= self.smallest), labels, -1)
+
+    def pass_due(self, progress: float) -> bool:
+        """At the first step after the warm-up."""
+        return progress >= self.warmup and not len(self.pseudo_labels)
 
     def distances(self, features: Tensor) -> Tensor:
         """(1 - cos) / 2 between features and centres, (n, d) to (n, k)."""

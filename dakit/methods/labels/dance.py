@@ -91,7 +91,7 @@ class DANCE(Method):
         return math.log(self.num_classes) / 2
 
     def prepare(self, source: Any, target: Any, progress: float) -> None:
-        if len(self.memory) != len(target):
+        if progress == 0 or len(self.memory) != len(target):
             self.memory = normalize(whole(self, target.x)[0], dim=1)
 
     def classify(self, features: Tensor) -> Tensor:

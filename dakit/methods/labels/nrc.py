@@ -19,10 +19,9 @@ example as it was last seen, without gradient; N_K(i) the K nearest in the bank 
         L_self = -mean_i S_iᵀ p_i,
         L_div  = KL(p̄ | equal shares) = Σ_c p̄_c log p̄_c + log k,  p̄ = mean_i p_i.
 
-A batch enters the bank before its neighbours are looked up. The bank is filled at the first epoch that begins in the
-second stage; until then only L_self and L_div act. The paper's network has a bottleneck with batch normalisation and a
-head with normalised weights, and its pretrained layers learn at a tenth of the rate; here backbone and head are what
-they are, and both learn. K and M are from memory: the paper's for its smaller sets, where VisDA has 5 and 5.
+A batch enters the bank before its neighbours are looked up. The bank is filled by a pass over the target as the second
+stage begins. The paper's network has a bottleneck with batch normalisation and a head with normalised weights, and its
+pretrained layers learn at a tenth of the rate; here backbone and head are what they are, and both learn. K and M are from memory: the paper's for its smaller sets, where VisDA has 5 and 5.
 
 Fails when: class sizes differ much between the domains, classes overlap in the features (neighbours then carry a wrong
 class over the border, with nothing to stop them), or K is no small part of a class. Source accuracy may fall in the
@@ -103,12 +102,15 @@ class NRC(SourceFree):
             backbone, num_classes, pretrain=pretrain, adapt_lr=adapt_lr, label_smoothing=label_smoothing
         )
         self.k, self.m, self.r = check_int("k", k, 1), check_int("m", m, 1), check_real("r", r, high=1.0)
-        # One row a target example; empty before the first epoch of the second stage.
+        # One row a target example; empty in the first stage.
         self.register_buffer("bank", torch.empty(0, backbone.out_features))
         self.register_buffer("scores", torch.empty(0, num_classes))
 
     def prepare(self, source, target, progress: float) -> None:
-        if self.learns_source(progress) or len(self.bank):
+        if self.learns_source(progress):
+            self.bank, self.scores = (t.new_empty(0, t.shape[1]) for t in (self.bank, self.scores))
+            return
+        if len(self.bank) and progress > 0:
             return
         if len(target) <= max(self.k, self.m):
             raise ValueError(
@@ -117,6 +119,10 @@ class NRC(SourceFree):
             )
         features, logits = whole(self, target.x)
         self.bank, self.scores = functional.normalize(features, dim=1), logits.softmax(dim=1)
+
+    def pass_due(self, progress: float) -> bool:
+        """At the first step of the second stage."""
+        return not self.learns_source(progress) and not len(self.bank)
 
     def adapt(self, target: Batch) -> dict[str, Tensor]:
         features = self.features(target.x)

@@ -16,14 +16,13 @@ mean of p over the batch,
     from there on, θ_y fixed:
         min over θ_f of  mean_T H(p) - H(p̄) + β mean_T CE(G_y(f), ŷ),
 
-with ŷ from all target examples at the beginning of every epoch: centres c_k = Σ_i p_ik f_i / Σ_i p_ik, ŷ_i the class of
-the nearest centre by cosine distance; then once more with [ŷ_i = k] in the place of p_ik.
+with ŷ from all target examples as the second stage begins and at every epoch of it: centres c_k = Σ_i p_ik f_i / Σ_i
+p_ik, ŷ_i the class of the nearest centre by cosine distance; then once more with [ŷ_i = k] in the place of p_ik.
 
-Until the first epoch of the second stage begins there are no pseudo-labels and the third term is missing. The paper's
-network has a bottleneck with batch normalisation and a head with normalised weights between ResNet and classes, and
-its features learn at a tenth of their rate; here backbone and head are what they are. Its schedule, (1 + 10 p)^-0.75 in
-each stage, is close to ``fit(schedule="dann")``. It appends a 1 to the features before taking cosines; so does this
-file.
+The paper's network has a bottleneck with batch normalisation and a head with normalised weights between ResNet and
+classes, and its features learn at a tenth of their rate; here backbone and head are what they are. Its schedule,
+(1 + 10 p)^-0.75 in each stage, is close to ``fit(schedule="dann")``. It appends a 1 to the features before taking
+cosines; so does this file.
 
 Fails when: class sizes differ much between the domains (the diversity term moves examples of large classes to small
 ones), a class is missing from the target, or clusters are named wrongly from the start: certainty then grows about
@@ -104,13 +103,19 @@ class SHOT(SourceFree):
             backbone, num_classes, pretrain=pretrain, adapt_lr=adapt_lr, label_smoothing=label_smoothing
         )
         self.beta = check_real("beta", beta)
-        # One label a target example; empty before the first epoch of the second stage.
+        # One label a target example; empty in the first stage.
         self.register_buffer("pseudo_labels", torch.empty(0, dtype=torch.int64))
 
     def prepare(self, source, target, progress: float) -> None:
-        if not self.learns_source(progress) and self.beta:
+        if self.learns_source(progress):
+            self.pseudo_labels = self.pseudo_labels.new_empty(0)
+        elif self.beta:
             features, logits = whole(self, target.x)
             self.pseudo_labels = centroid_labels(features, logits.softmax(dim=1))
+
+    def pass_due(self, progress: float) -> bool:
+        """At the first step of the second stage."""
+        return self.beta > 0 and not self.learns_source(progress) and not len(self.pseudo_labels)
 
     def adapt(self, target: Batch) -> dict[str, Tensor]:
         # The head's weights without gradient: an optimiser leaves alone what has none, momentum and decay included.

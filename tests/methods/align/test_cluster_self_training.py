@@ -171,6 +171,15 @@ def test_target_labels_change_nothing_and_equal_seeds_give_equal_bits():
     assert same(found[0], found[2])
 
 
+def test_the_first_clusters_do_not_wait_for_an_epoch_and_those_of_another_training_go():
+    settings = {**QUICK, "batch_size": 4, "log_every": 1}  # epochs of 30 steps, 20 steps in all
+    method = small(warmup=0.2)
+    for target in (TARGET.subset(slice(40)), TARGET):
+        history = fit(method, SOURCE, target, **settings).history
+        assert history["cluster"].notna().tolist() == [False] * 5 + [True] * 16
+        assert len(method.pseudo_labels) == len(target)
+
+
 def test_interrupted_and_saved_runs_keep_their_labels(tmp_path):
     def stop(run):
         if run.step >= 10:  # epochs begin at 0, 7 and 14

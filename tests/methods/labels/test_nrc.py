@@ -145,10 +145,8 @@ def test_too_few_target_examples_are_told():
 def test_history_has_a_column_for_each_term():
     history = fit("nrc", SOURCE, TARGET, **{**QUICK, "log_every": 1}).history
     assert history["label"].iloc[11:].isna().all()
-    for name in ("self", "diversity"):
+    for name in ("self", "diversity", "neighbours", "extended"):
         assert history[name].notna().tolist() == [False] * 11 + [True] * 10
-    for name in ("neighbours", "extended"):  # epochs of 7 steps: the bank is filled at step 14
-        assert history[name].notna().tolist() == [False] * 15 + [True] * 6
 
 
 def test_bad_hyperparameters_are_told():

@@ -72,6 +72,7 @@ def test_pseudo_labels_come_from_the_whole_target_in_the_second_stage_only():
     p = method.logits(TARGET.x).softmax(1).detach().numpy().astype(float)
     assert method.pseudo_labels.tolist() == by_loop(z, p, 2)
     without = small(beta=0.0)
+    assert not without.pass_due(1.0)
     without.prepare(None, TARGET, 1.0)
     assert len(without.pseudo_labels) == 0
 
@@ -138,8 +139,8 @@ def test_history_has_a_column_for_each_term():
     assert history["label"].iloc[11:].isna().all()
     assert history["entropy"].iloc[1:11].isna().all()
     assert history["entropy"].iloc[11:].notna().all()
-    # Epochs of 7 steps: the second stage begins at step 10, pseudo-labels come at step 14.
-    assert history["pseudo"].notna().tolist() == [False] * 15 + [True] * 6
+    # The second stage begins at step 10, inside an epoch of 7 steps.
+    assert history["pseudo"].notna().tolist() == [False] * 11 + [True] * 10
 
 
 def test_bad_hyperparameters_are_told():

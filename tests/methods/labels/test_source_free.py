@@ -108,6 +108,23 @@ def test_with_given_weights_no_source_is_needed(name):
     assert not same(before, {k: v for k, v in weights(run).items() if k in before})
 
 
+@pytest.mark.parametrize(("name", "term"), [("shot", "pseudo"), ("nrc", "neighbours")])
+def test_a_stage_in_which_no_epoch_begins_has_its_pass_all_the_same(name, term):
+    settings = {**QUICK, "batch_size": 4, "log_every": 1}  # epochs of 30 steps, 20 steps in all
+    history = fit(small(name), SOURCE, TARGET, **settings).history
+    assert history[term].notna().tolist() == [False] * 11 + [True] * 10
+
+
+@pytest.mark.parametrize(("name", "kept"), [("shot", "pseudo_labels"), ("nrc", "bank")])
+@pytest.mark.parametrize("pretrain", [0.0, 0.5])
+def test_a_second_training_forgets_the_target_of_the_first(name, kept, pretrain):
+    method = small(name, pretrain=pretrain)
+    fit(method, SOURCE, TARGET.subset(slice(40)), **QUICK)
+    assert len(getattr(method, kept)) == 40
+    assert fit(method, SOURCE, TARGET, **QUICK).finished  # rows up to 99 are asked for
+    assert len(getattr(method, kept)) == 100
+
+
 def test_start_from_another_network_is_refused():
     with pytest.raises(ValueError, match="the backbone of SourceOnly does not fit"):
         small("shot").start_from(methods.build("source_only", SOURCE))
