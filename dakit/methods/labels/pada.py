@@ -38,6 +38,7 @@ from torch.nn.functional import cross_entropy, softplus
 from dakit.methods.align.dann import DANN
 from dakit.methods.method import Batch
 from dakit.methods.parameters import check_real
+from dakit.methods.passes import whole
 from dakit.models.layers import gradient_reversal
 
 __all__ = ["PADA"]
@@ -55,8 +56,7 @@ class PADA(DANN):
     lambda_, ramp, hidden, anneal
         As for :class:`DANN`.
     every : float in (0, 1]
-        Share of the training between two passes over the target, which happen at the beginning of an epoch of the
-        source; 1 passes at most at the end.
+        Share of the training between two passes over the target; 1 never passes, which is DANN.
     label_smoothing : float in [0, 1)
     """
 
@@ -83,22 +83,28 @@ class PADA(DANN):
         )
         self.every = check_real("every", every, high=1.0, open_low=True)
         self.register_buffer("class_weights", torch.ones(num_classes))  # γ
-        self.register_buffer("looked_at", torch.zeros((), dtype=torch.float64))  # progress of the last pass
+        # Progress of the last pass. On the host, so that a GPU need not be asked at every step; saved as extra state.
+        self.looked_at = 0.0
+
+    def get_extra_state(self) -> Tensor:
+        """Progress of the last pass."""
+        return torch.tensor(self.looked_at, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.looked_at = state.item()
+
+    def pass_due(self, progress: float) -> bool:
+        """At every ``every`` of the training, but not for the last step alone."""
+        return self.every <= progress - self.looked_at and progress < 1
 
     def prepare(self, source: Any, target: Any, progress: float) -> None:
-        if progress - float(self.looked_at) >= self.every:
-            self.looked_at.fill_(progress)
-            share = self.mean_prediction(target.x)
+        if progress == 0:
+            self.looked_at = 0.0
+            self.class_weights.fill_(1.0)
+        if self.pass_due(progress):
+            self.looked_at = progress
+            share = whole(self, target.x)[1].softmax(1).mean(0)
             self.class_weights.copy_(share / share.max())
-
-    @torch.no_grad()
-    def mean_prediction(self, x: Tensor, batch_size: int = 512) -> Tensor:
-        """Mean of softmax(logits) over all rows of ``x``, shape (k,)."""
-        self.eval()
-        total = torch.zeros_like(self.class_weights)
-        for chunk in x.split(batch_size):
-            total += self.logits(chunk.to(total.device)).softmax(1).sum(0)
-        return total / len(x)
 
     def losses(self, source: Batch, target: Batch, progress: float) -> dict[str, Tensor]:
         features = self.features(torch.cat([source.x, target.x]))

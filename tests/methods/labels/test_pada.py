@@ -52,29 +52,51 @@ def test_class_weights_are_the_mean_prediction_over_its_largest_entry():
     method.prepare(SOURCE, TARGET, 0.5)
     torch.testing.assert_close(method.class_weights, total / total.max(), rtol=1e-5, atol=1e-6)
     assert method.class_weights.max() == 1
-    torch.testing.assert_close(method.mean_prediction(TARGET.x, 7), method.mean_prediction(TARGET.x))
 
 
-def test_the_target_is_looked_at_every_tenth_and_not_before_anything_is_learned():
-    method, seen = pada(every=0.1), []
-    method.mean_prediction = lambda x: seen.append(len(x)) or torch.tensor([0.2, 0.8])
+class Watched(methods.PADA):
+    """Keeps the progress of each pass over the target."""
+
+    seen = ()
+
+    def prepare(self, source, target, progress):
+        super().prepare(source, target, progress)
+        self.seen += (self.looked_at,) if self.looked_at not in (0.0, *self.seen) else ()
+
+
+@pytest.mark.parametrize("batch_size", [4, 16])
+def test_the_target_is_looked_at_every_so_often_however_long_an_epoch_is(batch_size):
+    """Epochs of 30 and of 7 steps, 20 steps in all: progress rises by 1/19."""
+    method, never = (Watched(pada().backbone, 2, every=e) for e in (0.3, 1.0))
+    for m in (method, never):
+        fit(m, SOURCE, TARGET, **{**QUICK, "batch_size": batch_size})
+    assert method.seen == pytest.approx((6 / 19, 12 / 19, 18 / 19))
+    assert never.seen == ()
+
+
+def test_a_second_training_begins_with_even_weights():
+    method = pada()
     method.prepare(SOURCE, TARGET, 0.0)
-    method.prepare(SOURCE, TARGET, 0.09)
-    assert seen == [] and torch.equal(method.class_weights, torch.ones(2))
-    method.prepare(SOURCE, TARGET, 0.12)
-    assert torch.equal(method.class_weights, torch.tensor([0.25, 1.0]))
-    method.prepare(SOURCE, TARGET, 0.21)
-    method.prepare(SOURCE, TARGET, 0.25)
-    assert seen == [100, 100]
+    assert torch.equal(method.class_weights, torch.ones(2))
+    method.prepare(SOURCE, TARGET, 0.9)
+    assert method.class_weights.min() < 1
+    method.prepare(SOURCE, TARGET, 0.0)
+    assert torch.equal(method.class_weights, torch.ones(2))
+    method.prepare(SOURCE, TARGET, 0.1)
+    assert method.class_weights.min() < 1
 
 
 def test_weights_are_saved_and_a_pass_leaves_batch_norm_alone():
-    method = pada(norm="batch")
+    method = pada(norm="batch").train()
     before = copy.deepcopy(method.state_dict())
     method.prepare(SOURCE, TARGET, 0.5)
     after = method.state_dict()
     changed = {k for k in after if not torch.equal(after[k], before[k])}
-    assert changed == {"class_weights", "looked_at"}
+    assert changed == {"class_weights", "_extra_state"}
+    assert method.training
+    twin = pada(norm="batch")
+    twin.load_state_dict(after)
+    assert twin.looked_at == 0.5
     assert not method.class_weights.requires_grad
 
 
