@@ -89,7 +89,8 @@ class AdaBN(Method):
         modes = [(m, m.training) for m in self.backbone.modules()]
         momenta = [n.momentum for n in layers]
         device = next(self.parameters()).device
-        batches = x.chunk(-(-len(x) // batch_size))
+        # Of nearly one size each, and never of one example, which has no variance.
+        batches = x.tensor_split(min(-(-len(x) // batch_size), len(x) // 2))
         self.backbone.eval()  # dropout rests
         for m in self.modules():
             if isinstance(m, DomainBatchNorm):

@@ -67,6 +67,15 @@ def test_adapt_by_batches_averages_and_leaves_modes_and_momentum():
     assert not any(m.training for m in method.modules())
 
 
+def test_no_batch_of_one_example_is_left_over():
+    method = small()
+    method.adapt(TARGET.x[:7], batch_size=3)  # 3 + 2 + 2
+    z = method.backbone.layers[1](TARGET.x[:7])
+    expected = torch.stack([c.var(0) for c in z.split([3, 2, 2])]).mean(0)
+    assert torch.allclose(layers(method)[0].norms["target"].running_var, expected, rtol=1e-4)
+    method.adapt(TARGET.x[:5], batch_size=2)
+
+
 def test_a_shift_and_scale_of_every_input_is_undone():
     """An affine map of the inputs becomes one of each unit before the first norm, which the statistics take away."""
     method = small()
