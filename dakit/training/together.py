@@ -98,6 +98,8 @@ class Together:
             raise CannotTogether(f"{name} has several players")
         if type(first).prepare is not Method.prepare:
             raise CannotTogether(f"{name} makes a pass over the data of its own")
+        if len({tuple(loop.factor(i / 100) for i in range(101)) for loop in self.loops}) > 1:
+            raise CannotTogether("their learning rates follow different schedules")
         if config["precision"] != "float32":
             raise CannotTogether(f"precision {config['precision']} is not float32")
         for m in first.modules():

@@ -144,6 +144,27 @@ def test_what_cannot_be_together_is_told_and_done_one_after_another(make, domain
         assert why.split(".*")[-1] in caplog.text
 
 
+class _Slowing(methods.SourceOnly):
+    """Its learning rate falls with a hyper-parameter that the losses do not know."""
+
+    def __init__(self, backbone, num_classes, *, slope=0.0):
+        super().__init__(backbone, num_classes)
+        self.slope = slope
+
+    def lr_factor(self, progress):
+        return 1 - self.slope * progress
+
+
+def test_a_sweep_of_the_learning_rates_course_goes_one_after_another():
+    def make(seed, slope):
+        return _Slowing(methods.build("source_only", SOURCE, seed=seed).backbone, 2, slope=slope)
+
+    runs = fit(make, SOURCE, TARGET, sweep={"slope": [0.0, 0.5]}, **QUICK)
+    assert [r.rows[-1]["lr"] / r.rows[0]["lr"] for r in runs] == pytest.approx([1.0, 0.5])
+    with pytest.raises(ValueError, match="together=True: their learning rates follow different schedules"):
+        fit(make, SOURCE, TARGET, sweep={"slope": [0.0, 0.5]}, together=True, **QUICK)
+
+
 def test_pictures_go_one_after_another_unless_asked():
     domains = pictures(), pictures(seed=1)
     backbone = {"name": "lenet", "width": 4, "norm": "none"}
