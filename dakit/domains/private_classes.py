@@ -12,6 +12,7 @@ from dakit.domains.domain import Domain
 from dakit.domains.labels import listed
 
 UNKNOWN = "unknown"
+"""The last class of a target that holds more classes than the source, and what methods for open sets may answer."""
 
 
 def category_gap(

@@ -11,8 +11,8 @@ from torch import nn
 
 from dakit.domains.domain import Domain
 from dakit.domains.pooling import pool
+from dakit.domains.private_classes import UNKNOWN
 from dakit.methods.method import Method
-from dakit.training.evaluate import UNKNOWN
 from dakit.training.optimisers import NAMES as OPTIMISERS
 from dakit.training.precision import LAYOUTS, PRECISIONS
 from dakit.training.run import Run

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from dakit.domains.domain import Domain
+from dakit.domains.private_classes import UNKNOWN
 from dakit.methods.method import Method
-
-UNKNOWN = "unknown"
-"""The last class of a target that holds more classes than the source, and what methods for open sets may answer."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,20 @@ def outputs(
     return torch.cat(features), torch.cat(logits)
 
 
+def check_classes(method: Method, domain: Domain, known: tuple[str, ...] | None) -> int:
+    """Refuse classes that are not those of the training, ``known`` where that is known; how many can be answered."""
+    unknown = (UNKNOWN,) * method.open_set
+    if known is not None and domain.classes not in (known, known + unknown):
+        raise ValueError(
+            f"domain {domain.name!r} has the classes {list(domain.classes)}, the run was trained on {list(known)}; "
+            "domains.align_classes brings two domains to one list"
+        )
+    k = method.num_classes + method.open_set
+    if domain.num_classes > k:
+        raise ValueError(f"domain {domain.name!r} has {domain.num_classes} classes, the method knows {k}")
+    return k
+
+
 def evaluate(method, domain: Domain, *, batch_size: int = 512, side: str = "target") -> Evaluation:
     """Accuracy of a method, or of a run's method, on a labelled domain.
 
@@ -97,7 +109,7 @@ def evaluate(method, domain: Domain, *, batch_size: int = 512, side: str = "targ
     ----------
     method : Method or Run
     domain : Domain
-        With labels. This is the only function that reads the labels of a target.
+        With labels. Beside this function only :func:`stream` reads those of a target, for its accuracies.
     batch_size : int
     side : {"source", "target"}
         As for :func:`outputs`.
@@ -116,15 +128,7 @@ def evaluate(method, domain: Domain, *, batch_size: int = 512, side: str = "targ
         method, known = method.method, tuple(method.config["classes"])
     if domain.y is None:
         raise ValueError(f"domain {domain.name!r} has no labels, so there is nothing to evaluate against")
-    unknown = (UNKNOWN,) * method.open_set
-    if known is not None and domain.classes not in (known, known + unknown):
-        raise ValueError(
-            f"domain {domain.name!r} has the classes {list(domain.classes)}, the run was trained on {list(known)}; "
-            "domains.align_classes brings two domains to one list"
-        )
-    k = method.num_classes + method.open_set
-    if domain.num_classes > k:
-        raise ValueError(f"domain {domain.name!r} has {domain.num_classes} classes, the method knows {k}")
+    k = check_classes(method, domain, known)
     predicted = outputs(method, domain.x, batch_size=batch_size, side=side)[1].argmax(dim=1)
     pairs = domain.y.cpu() * k + predicted
     confusion = torch.bincount(pairs, minlength=k * k).view(k, k).numpy()

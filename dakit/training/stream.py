@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dakit.domains.domain import Domain
 from dakit.methods.method import Batch, Method
 from dakit.training import checks, optimisers
-from dakit.training.evaluate import device_of
+from dakit.training.evaluate import check_classes, device_of
 from dakit.training.run import Run
 
 if TYPE_CHECKING:
@@ -307,12 +307,5 @@ def _check(
             raise ValueError(
                 f"domain {d.name!r} has examples of shape {d.shape}, the method takes {tuple(shape)}"
             )
-        if known is not None and d.y is not None and d.classes != known:
-            raise ValueError(
-                f"domain {d.name!r} has the classes {list(d.classes)}, the run was trained on {list(known)}; "
-                "domains.align_classes brings two domains to one list"
-            )
-        if d.num_classes > method.num_classes:
-            raise ValueError(
-                f"domain {d.name!r} has {d.num_classes} classes, the method knows {method.num_classes}"
-            )
+        if d.y is not None:
+            check_classes(method, d, known)

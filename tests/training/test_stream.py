@@ -45,6 +45,16 @@ def test_without_learning_it_answers_as_evaluate_does(trained):
     assert answered.terms == [{}] * 5
 
 
+def test_a_method_that_may_say_unknown_is_asked_about_a_domain_that_has_it():
+    run = fit(methods.build("osbp", SOURCE, backbone=BACKBONE), SOURCE, TARGET, **QUICK)
+    y = TARGET.y.clone()
+    y[::3] = 2
+    wider = Domain("wider", TARGET.x, y, (*TARGET.classes, "unknown"))
+    answered = stream(run, wider, lr=0.0, batch_size=32)
+    assert answered.logits.shape == (130, 3)
+    assert answered.accuracy == pytest.approx(run.evaluate(wider).accuracy)
+
+
 def test_every_example_comes_once_in_an_order_of_the_seed(trained):
     a, b, c = (stream(trained["mcc"], TARGET, lr=0.0, seed=s) for s in (1, 1, 2))
     assert sorted(a.index.tolist()) == list(range(130))
