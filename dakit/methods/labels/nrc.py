@@ -21,7 +21,8 @@ example as it was last seen, without gradient; N_K(i) the K nearest in the bank 
 
 A batch enters the bank before its neighbours are looked up. The bank is filled by a pass over the target as the second
 stage begins. The paper's network has a bottleneck with batch normalisation and a head with normalised weights, and its
-pretrained layers learn at a tenth of the rate; here backbone and head are what they are, and both learn. K and M are from memory: the paper's for its smaller sets, where VisDA has 5 and 5.
+pretrained layers learn at a tenth of the rate; here backbone and head are what they are, and both learn. K and M are
+from memory: the paper's for its smaller sets, where VisDA has 5 and 5.
 
 Fails when: class sizes differ much between the domains, classes overlap in the features (neighbours then carry a wrong
 class over the border, with nothing to stop them), or K is no small part of a class. Source accuracy may fall in the
