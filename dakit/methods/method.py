@@ -118,11 +118,13 @@ class Method(nn.Module):
         """
         return [("all", list(self.parameters()))]
 
+    def begin(self) -> None:
+        """Called as a training begins, not as one is resumed: what an earlier one left beside the weights has to go."""
+
     def prepare(self, source: Any, target: Any, progress: float) -> None:
         """Called with the whole domains before training and at every epoch; for methods that need a pass.
 
-        What it finds out belongs into buffers (``register_buffer``): those are saved, and a resumed run has them. At
-        ``progress`` 0 a training begins: what an earlier one left behind has to go.
+        What it finds out belongs into buffers (``register_buffer``): those are saved, and a resumed run has them.
         """
 
     def pass_due(self, progress: float) -> bool:

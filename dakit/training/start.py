@@ -107,6 +107,7 @@ def start(
         method.to(where).train()
         batches = _batches(method, sources, target, a.batch_size, seed, **common)
         if before is None:
+            method.begin()
             tries = [b.sample() for b in batches]
             open_ = {"precision": a.precision, "memory_format": a.memory_format, "steps": a.steps}
             choice = choose(method, *tries, **open_, domains=(source, target))

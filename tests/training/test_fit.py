@@ -60,6 +60,40 @@ def test_a_method_is_shown_source_labels_and_no_target_labels():
     assert sum(s[0] == "prepare" for s in spy.seen) == epochs
 
 
+REMEMBERED = {
+    "shot": ("pseudo_labels", None),
+    "nrc": ("bank", None),
+    "cluster_self_training": ("pseudo_labels", None),
+    "dance": ("memory", None),
+    "pada": ("looked_at", 0.0),
+    "cotta": ("adapting", False),
+    "adda": ("adapting", False),
+    "gdcan": ("adapting", False),
+    "dsbn": ("second", False),
+    "swad": ("steps", 0),
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_a_second_training_forgets_what_the_first_left_beside_the_weights(name):
+    """On other targets, the second one larger: rows of the first would not reach."""
+    kept, start = REMEMBERED[name]
+    method = methods.build(name, SOURCE)
+    forgotten, inner = [], method.begin
+
+    def begin():
+        inner()
+        value = getattr(method, kept)
+        forgotten.append(len(value) == 0 if start is None else bool(value == start))
+
+    method.begin = begin
+    for target in (TARGET.subset(slice(40)), TARGET):
+        fit(method, SOURCE, target, **QUICK)
+        value = getattr(method, kept)
+        assert len(value) == len(target) if start is None else value != start
+    assert forgotten == [True, True]
+
+
 def test_the_oracle_is_the_one_that_reads_target_labels():
     clean, wrong = fit("oracle", SOURCE, TARGET, **QUICK), fit("oracle", SOURCE, poisoned(TARGET), **QUICK)
     assert not same(weights(clean), weights(wrong))

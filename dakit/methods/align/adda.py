@@ -86,6 +86,9 @@ class ADDA(Method):
         self.register_buffer("adapting", torch.tensor(False))  # saved: a resumed run copies no second time
         self.phase = "encoder"
 
+    def begin(self) -> None:
+        self.adapting.fill_(False)
+
     def phases(self) -> list[tuple[str, list[nn.Parameter]]]:
         encoder = [*self.backbone.parameters(), *self.head.parameters()]
         return [("encoder", encoder), ("discriminator", list(self.discriminator.parameters()))]

@@ -118,9 +118,11 @@ class ClusterSelfTraining(Method):
         self.register_buffer("pseudo_labels", torch.empty(0, dtype=torch.int64))
         self.register_buffer("centres", torch.zeros(num_classes, backbone.out_features))
 
+    def begin(self) -> None:
+        self.pseudo_labels = self.pseudo_labels.new_empty(0)
+
     def prepare(self, source, target, progress: float) -> None:
         if progress < self.warmup:
-            self.pseudo_labels = self.pseudo_labels.new_empty(0)
             return
         fs, ft = whole(self, source.x)[0], whole(self, target.x)[0]
         start = torch.zeros_like(self.centres)

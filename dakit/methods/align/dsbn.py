@@ -107,6 +107,10 @@ class DSBN(Method):
     def auto_backbone(shape: tuple[int, ...]) -> dict:
         return {"name": "auto", "norm": "batch"}
 
+    def begin(self) -> None:
+        self.second.fill_(False)
+        self.centres.zero_()
+
     def phases(self) -> list[tuple[str, list[nn.Parameter]]]:
         return [("all", [p for n, p in self.named_parameters() if not n.startswith("first.")])]
 

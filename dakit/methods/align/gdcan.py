@@ -161,6 +161,9 @@ class GDCAN(Method):
         """The attention of each block, from the input up."""
         return [m for m in self.modules() if isinstance(m, DomainAttention)]
 
+    def begin(self) -> None:
+        self.adapting.fill_(False)
+
     def lr_factor(self, progress: float) -> float:
         """(1 + 10 p)^-0.75, times ``adapt_lr`` once adapting has begun."""
         stage = 1.0 if self.learns_source(progress) else self.adapt_lr

@@ -109,6 +109,10 @@ class SWAD(Method):
         self.steps, self.inside, over = state.tolist()
         self.over = bool(over)
 
+    def begin(self) -> None:
+        self.steps, self.inside, self.over = 0, 0, False
+        self.heights.fill_(torch.inf)
+
     # -- learning -------------------------------------------------------------------------------------------
 
     def losses(self, source: Batch, target: Batch | None, progress: float) -> dict[str, Tensor]:

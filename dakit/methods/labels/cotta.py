@@ -109,8 +109,11 @@ class CoTTA(SourceFree):
         teacher = [*self.backbone.parameters(), *self.head.parameters()]
         return [("all", [*teacher, *self.student.parameters()])]
 
+    def begin(self) -> None:
+        self.adapting.fill_(False)  # student and source model are copied as the second stage begins
+
     def start_from(self, trained: Method) -> Self:
-        self.adapting.fill_(False)  # the student and the fixed source model are copied at the next step
+        self.begin()
         return super().start_from(trained)
 
     def other_logits(self, network: nn.ModuleDict, x: Tensor) -> Tensor:

@@ -90,8 +90,11 @@ class DANCE(Method):
         """ρ, the entropy above which an example is unknown."""
         return math.log(self.num_classes) / 2
 
+    def begin(self) -> None:
+        self.memory = self.memory.new_empty(0, self.memory.shape[1])
+
     def prepare(self, source: Any, target: Any, progress: float) -> None:
-        if progress == 0 or len(self.memory) != len(target):
+        if len(self.memory) != len(target):
             self.memory = normalize(whole(self, target.x)[0], dim=1)
 
     def classify(self, features: Tensor) -> Tensor:

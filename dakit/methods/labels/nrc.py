@@ -107,11 +107,11 @@ class NRC(SourceFree):
         self.register_buffer("bank", torch.empty(0, backbone.out_features))
         self.register_buffer("scores", torch.empty(0, num_classes))
 
+    def begin(self) -> None:
+        self.bank, self.scores = (t.new_empty(0, t.shape[1]) for t in (self.bank, self.scores))
+
     def prepare(self, source, target, progress: float) -> None:
-        if self.learns_source(progress):
-            self.bank, self.scores = (t.new_empty(0, t.shape[1]) for t in (self.bank, self.scores))
-            return
-        if len(self.bank) and progress > 0:
+        if self.learns_source(progress) or len(self.bank):
             return
         if len(target) <= max(self.k, self.m):
             raise ValueError(

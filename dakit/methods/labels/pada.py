@@ -93,14 +93,15 @@ class PADA(DANN):
     def set_extra_state(self, state: Tensor) -> None:
         self.looked_at = state.item()
 
+    def begin(self) -> None:
+        self.looked_at = 0.0
+        self.class_weights.fill_(1.0)
+
     def pass_due(self, progress: float) -> bool:
         """At every ``every`` of the training, but not for the last step alone."""
         return self.every <= progress - self.looked_at and progress < 1
 
     def prepare(self, source: Any, target: Any, progress: float) -> None:
-        if progress == 0:
-            self.looked_at = 0.0
-            self.class_weights.fill_(1.0)
         if self.pass_due(progress):
             self.looked_at = progress
             share = whole(self, target.x)[1].softmax(1).mean(0)

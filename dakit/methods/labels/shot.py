@@ -106,10 +106,11 @@ class SHOT(SourceFree):
         # One label a target example; empty in the first stage.
         self.register_buffer("pseudo_labels", torch.empty(0, dtype=torch.int64))
 
+    def begin(self) -> None:
+        self.pseudo_labels = self.pseudo_labels.new_empty(0)
+
     def prepare(self, source, target, progress: float) -> None:
-        if self.learns_source(progress):
-            self.pseudo_labels = self.pseudo_labels.new_empty(0)
-        elif self.beta:
+        if not self.learns_source(progress) and self.beta:
             features, logits = whole(self, target.x)
             self.pseudo_labels = centroid_labels(features, logits.softmax(dim=1))
 

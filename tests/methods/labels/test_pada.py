@@ -74,18 +74,6 @@ def test_the_target_is_looked_at_every_so_often_however_long_an_epoch_is(batch_s
     assert never.seen == ()
 
 
-def test_a_second_training_begins_with_even_weights():
-    method = pada()
-    method.prepare(SOURCE, TARGET, 0.0)
-    assert torch.equal(method.class_weights, torch.ones(2))
-    method.prepare(SOURCE, TARGET, 0.9)
-    assert method.class_weights.min() < 1
-    method.prepare(SOURCE, TARGET, 0.0)
-    assert torch.equal(method.class_weights, torch.ones(2))
-    method.prepare(SOURCE, TARGET, 0.1)
-    assert method.class_weights.min() < 1
-
-
 def test_weights_are_saved_and_a_pass_leaves_batch_norm_alone():
     method = pada(norm="batch").train()
     before = copy.deepcopy(method.state_dict())

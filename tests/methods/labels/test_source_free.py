@@ -115,16 +115,6 @@ def test_a_stage_in_which_no_epoch_begins_has_its_pass_all_the_same(name, term):
     assert history[term].notna().tolist() == [False] * 11 + [True] * 10
 
 
-@pytest.mark.parametrize(("name", "kept"), [("shot", "pseudo_labels"), ("nrc", "bank")])
-@pytest.mark.parametrize("pretrain", [0.0, 0.5])
-def test_a_second_training_forgets_the_target_of_the_first(name, kept, pretrain):
-    method = small(name, pretrain=pretrain)
-    fit(method, SOURCE, TARGET.subset(slice(40)), **QUICK)
-    assert len(getattr(method, kept)) == 40
-    assert fit(method, SOURCE, TARGET, **QUICK).finished  # rows up to 99 are asked for
-    assert len(getattr(method, kept)) == 100
-
-
 def test_start_from_another_network_is_refused():
     with pytest.raises(ValueError, match="the backbone of SourceOnly does not fit"):
         small("shot").start_from(methods.build("source_only", SOURCE))
