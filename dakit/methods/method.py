@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,10 +166,14 @@ class Method(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Features before the head, (b, ...) to (b, d), always float32."""
-        mixed = self.autocast_dtype is not None
-        with torch.autocast(x.device.type, self.autocast_dtype) if mixed else nullcontext():
-            z = self.backbone(x)
-        return z.float() if mixed else z
+        return self.in_precision(self.backbone, x)
+
+    def in_precision(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """``network(x)`` in the number format that ``fit`` chose; what comes out of a shorter one becomes float32."""
+        if self.autocast_dtype is None:
+            return network(x)
+        with torch.autocast(x.device.type, self.autocast_dtype):
+            return network(x).float()
 
     def features_of_both(self, source: Batch, target: Batch) -> tuple[Tensor, Tensor]:
         """Features of both batches from one forward pass.

@@ -109,10 +109,8 @@ class ADDA(Method):
 
     def source_features(self, x: Tensor) -> Tensor:
         """M_S: (b, ...) to (b, d), in the precision of :meth:`features` and without gradient."""
-        mixed = self.autocast_dtype is not None
-        with torch.no_grad(), torch.autocast(x.device.type, self.autocast_dtype, enabled=mixed):
-            z = self.source_backbone(x)
-        return z.float() if mixed else z
+        with torch.no_grad():
+            return self.in_precision(self.source_backbone, x)
 
     def domain_logits(self, features: Tensor) -> Tensor:
         """D: (b, d) to (b,), positive where the discriminator says target."""

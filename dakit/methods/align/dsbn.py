@@ -167,7 +167,6 @@ class DSBN(Method):
             self.first[0].load_state_dict(self.backbone.state_dict())
             self.first[1].load_state_dict(self.head.state_dict())
             self.second.fill_(True)
-        mixed = self.autocast_dtype is not None
-        with torch.autocast(x.device.type, self.autocast_dtype, enabled=mixed), self.on("target"):
-            before = self.first[1](self.first[0](x)).float().softmax(1)
+        with self.on("target"):
+            before = self.first[1](self.in_precision(self.first[0], x)).softmax(1)
         return ((1 - ramp(p)) * before + ramp(p) * logits.softmax(1)).argmax(1)

@@ -46,7 +46,6 @@ arXiv:2103.12339; DCAN: Li, Liu, Lin, Xie, Ding, Huang, Tang, AAAI 2020, arXiv:2
 """
 
 import math
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -179,10 +178,9 @@ class GDCAN(Method):
         With ``split`` the rows before it are the source's and those from it on the target's; without, all are of the
         domain ``self.side``.
         """
-        mixed = self.autocast_dtype is not None
-        with torch.autocast(x.device.type, self.autocast_dtype) if mixed else nullcontext():
-            z = self.backbone(x, split) if self.attention is None else self.attention(self.backbone(x), split)
-        return z.float() if mixed else z
+        if self.attention is None:
+            return self.in_precision(lambda x: self.backbone(x, split), x)
+        return self.in_precision(lambda x: self.attention(self.backbone(x), split), x)
 
     def features(self, x: Tensor) -> Tensor:
         f = self.plain_features(x)

@@ -118,10 +118,7 @@ class CoTTA(SourceFree):
 
     def other_logits(self, network: nn.ModuleDict, x: Tensor) -> Tensor:
         """Logits of the student or of the source model, in the precision of :meth:`features`."""
-        mixed = self.autocast_dtype is not None
-        with torch.autocast(x.device.type, self.autocast_dtype, enabled=mixed):
-            z = network["backbone"](x)
-        return network["head"](z.float() if mixed else z)
+        return network["head"](self.in_precision(network["backbone"], x))
 
     @torch.no_grad()
     def follow(self) -> None:
