@@ -18,8 +18,9 @@ steps, from 0,
     min over θ of  (1/m) Σ_e mean_e CE(z, y) + λ_p (1/m) Σ_e mean over entries of (u_e - (1/m) Σ_l u_l)²,
 
 with u_e = v̄_e / (1 - γ), so that the gradient, which flows through the newest v_e only, is of one size for every γ.
-λ_p = 0 over the first share ``anneal`` of progress, λ after it. The variances are found in closed form: a linear head
-needs no gradient of single examples.
+λ_p = 0 over the first share ``anneal`` of progress, λ after it. With ``rescale`` the whole is divided by λ_p where that
+exceeds 1, which the authors' code, from memory, does not; the label loss in the history then is the divided one. The
+variances are found in closed form: a linear head needs no gradient of single examples.
 
 Fails when: the network fits all examples (residuals and all variances go to 0), a domain has noisier labels (its
 gradients vary more for good reason), or batches are so small that the variances are noise.
