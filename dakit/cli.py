@@ -217,24 +217,47 @@ def adapt(
 
 
 @app.command("methods")
-def list_methods(as_json: Json = False) -> None:
-    """List the methods: what each assumes and where it comes from."""
+def list_methods(
+    name: Annotated[
+        str | None, typer.Argument(help="Of one method: all that its file says at its head.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the methods; with a name, say what it assumes, when it fails and where it comes from."""
     from dakit import methods
 
-    rows = {name: asdict(methods.describe(name)) for name in [*methods.names(), *methods.estimators()]}
-    for row in rows.values():
-        row.pop("name")
+    if name is not None:
+        described = asdict(methods.describe(name))
+        if as_json:
+            terminal.print_json(described)
+            return
+        console = terminal.console()
+        console.print(f"[bold]{described['name']}[/bold]  {described['summary']}")
+        for key in ("setting", "assumption", "fails_when", "paper"):
+            console.print(f"\n{key.replace('_', ' ')}: {described[key]}", markup=False)
+        return
+    families = methods.families()
     if as_json:
+        rows = {
+            n: asdict(methods.describe(n)) | {"family": f} for f, names in families.items() for n in names
+        }
+        for row in rows.values():
+            row.pop("name")
         terminal.print_json({"methods": rows})
         return
+    from rich.table import Table
+    from rich.text import Text
+
     console = terminal.console()
-    for name, row in rows.items():
-        console.print(f"[bold]{name}[/bold]  {row['summary']}")
-        for key in ("setting", "assumption", "paper"):
-            console.print(f"    {key}: {row[key]}", markup=False)
-    console.print(
-        "\nWhen each of them fails, and its formula, is in its docstring: dakit methods --json, or its chapter."
-    )
+    for family, names in families.items():
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, min_width=22)
+        table.add_column()
+        for each in names:
+            table.add_row(Text(f"  {each}"), Text(methods.describe(each).summary))
+        console.print(f"\n[bold]{family}[/bold]")
+        console.print(table)
+    console.print("\nWhat one assumes, when it fails, and its paper: dakit methods NAME")
 
 
 @app.command("domains")

@@ -381,7 +381,13 @@ def test_methods_and_domains(dakit):
     sets = json.loads(out)["sets"]
     assert {"emoji", "emoji_features", "digits", "sentiment"} <= set(sets)
     assert len(sets["emoji"]["domains"]) >= 6
-    assert "dann" in dakit("methods")[1]
+    listed = dakit("methods")[1]
+    assert "no source any more" in listed
+    assert all(f"  {name} " in listed for name in ("dann", "shot", "irm", "tca", "oracle"))
+    one = dakit("methods", "tent")[1]
+    assert "fails when" in one and "ICLR 2021" in one
+    assert json.loads(dakit("methods", "tca", "--json")[1])["name"] == "tca"
+    assert "unknown method 'tnet'" in one_sentence(*dakit("methods", "tnet"))
     assert "optdigits" in dakit("domains")[1]
 
 

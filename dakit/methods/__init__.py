@@ -23,53 +23,74 @@ from dakit.domains.domain import Domain
 from dakit.domains.pooling import pool
 from dakit.methods.method import Batch, Method
 
-# name: file and class, in the order in which tables show them: the baseline first, the bound last.
+# By family: name, file and class, in the order in which tables show them: the baseline first, the bound last.
 # The file is dakit/methods/<part>/<name>.py; it loads on first use.
-_METHODS: dict[str, str] = {
-    "source_only": "align.SourceOnly",
-    "dann": "align.DANN",
-    "cdan": "align.CDAN",
-    "adda": "align.ADDA",
-    "mcd": "align.MCD",
-    "dan": "align.DAN",
-    "deep_coral": "align.DeepCORAL",
-    "mcc": "align.MCC",
-    "jan": "align.JAN",
-    "cmd": "align.CMD",
-    "afn": "align.AFN",
-    "bsp": "align.BSP",
-    "fixmatch": "align.FixMatch",
-    "homm": "align.HoMM",
-    "adabn": "align.AdaBN",
-    "dsbn": "align.DSBN",
-    "ibn": "align.IBN",
-    "mixstyle": "generalize.MixStyle",
-    "cluster_self_training": "align.ClusterSelfTraining",
-    "dsan": "align.DSAN",
-    "swd": "align.SWD",
-    "shot": "labels.SHOT",
-    "tent": "labels.Tent",
-    "pada": "labels.PADA",
-    "nrc": "labels.NRC",
-    "erm": "generalize.ERM",
-    "irm": "generalize.IRM",
-    "vrex": "generalize.VREx",
-    "groupdro": "generalize.GroupDRO",
-    "cotta": "labels.CoTTA",
-    "mdd": "align.MDD",
-    "osbp": "labels.OSBP",
-    "mixup": "generalize.Mixup",
-    "coral_dg": "generalize.CORALDG",
-    "mldg": "generalize.MLDG",
-    "fishr": "generalize.Fishr",
-    "swad": "generalize.SWAD",
-    "deepjdot": "align.DeepJDOT",
-    "m3sda": "align.M3SDA",
-    "dance": "labels.DANCE",
-    "gdcan": "align.GDCAN",
-    "dctn": "align.DCTN",
-    "oracle": "align.Oracle",
+_FAMILIES: dict[str, dict[str, str]] = {
+    "no adaptation": {
+        "source_only": "align.SourceOnly",
+    },
+    "adversaries": {
+        "dann": "align.DANN",
+        "cdan": "align.CDAN",
+        "adda": "align.ADDA",
+        "mcd": "align.MCD",
+        "swd": "align.SWD",
+        "mdd": "align.MDD",
+    },
+    "moments and transport": {
+        "dan": "align.DAN",
+        "jan": "align.JAN",
+        "dsan": "align.DSAN",
+        "deep_coral": "align.DeepCORAL",
+        "cmd": "align.CMD",
+        "homm": "align.HoMM",
+        "deepjdot": "align.DeepJDOT",
+    },
+    "one's own predictions": {
+        "mcc": "align.MCC",
+        "fixmatch": "align.FixMatch",
+        "cluster_self_training": "align.ClusterSelfTraining",
+    },
+    "norms of features, and layers of normalisation": {
+        "afn": "align.AFN",
+        "bsp": "align.BSP",
+        "adabn": "align.AdaBN",
+        "dsbn": "align.DSBN",
+        "ibn": "align.IBN",
+        "gdcan": "align.GDCAN",
+    },
+    "several sources": {
+        "m3sda": "align.M3SDA",
+        "dctn": "align.DCTN",
+    },
+    "other classes in the target": {
+        "pada": "labels.PADA",
+        "osbp": "labels.OSBP",
+        "dance": "labels.DANCE",
+    },
+    "no source any more": {
+        "shot": "labels.SHOT",
+        "nrc": "labels.NRC",
+        "tent": "labels.Tent",
+        "cotta": "labels.CoTTA",
+    },
+    "no target yet": {
+        "erm": "generalize.ERM",
+        "irm": "generalize.IRM",
+        "vrex": "generalize.VREx",
+        "groupdro": "generalize.GroupDRO",
+        "mixup": "generalize.Mixup",
+        "mixstyle": "generalize.MixStyle",
+        "coral_dg": "generalize.CORALDG",
+        "mldg": "generalize.MLDG",
+        "fishr": "generalize.Fishr",
+        "swad": "generalize.SWAD",
+    },
+    "the bound": {
+        "oracle": "align.Oracle",
+    },
 }
+_METHODS = {name: where for family in _FAMILIES.values() for name, where in family.items()}
 
 # Shallow methods, scikit-learn estimators: the class of dakit.methods.align.<name>.
 _ESTIMATORS: dict[str, str] = {
@@ -94,8 +115,19 @@ _ESTIMATORS: dict[str, str] = {
 
 _FILES = {where.rpartition(".")[2]: name for name, where in _METHODS.items()}
 _FILES |= {cls: name for name, cls in _ESTIMATORS.items()}
-__all__ = ["Batch", "Description", "Method", "build", "describe", "estimators", "from_spec", "names", "spec"]
-__all__ += sorted(_FILES)
+__all__ = [
+    "Batch",
+    "Description",
+    "Method",
+    "build",
+    "describe",
+    "estimators",
+    "families",
+    "from_spec",
+    "names",
+    "spec",
+]
+__all__ += ["spec", *sorted(_FILES)]
 
 
 def __getattr__(name: str):
@@ -122,6 +154,18 @@ def names() -> list[str]:
     return list(_METHODS)
 
 
+def families() -> dict[str, list[str]]:
+    """Names of all methods by what they have in common, the shallow ones last.
+
+    Examples
+    --------
+    >>> families()["no source any more"]
+    ['shot', 'nrc', 'tent', 'cotta']
+    """
+    deep = {family: list(names) for family, names in _FAMILIES.items()}
+    return {**deep, "shallow, as scikit-learn estimators": list(_ESTIMATORS)}
+
+
 def estimators() -> dict[str, type]:
     """Names and classes of the shallow methods, which are scikit-learn estimators."""
     return {name: _estimator(name) for name in _ESTIMATORS}
@@ -146,6 +190,8 @@ def describe(name: str) -> Description:
     ValueError
         If neither :func:`names` nor :func:`estimators` has it.
     """
+    if name not in _METHODS and name not in _ESTIMATORS:
+        raise ValueError(f"unknown method {name!r}; choose one of {', '.join([*_METHODS, *_ESTIMATORS])}")
     cls = _estimator(name) if name in _ESTIMATORS else _class(name)
     text = inspect.cleandoc(sys.modules[cls.__module__].__doc__)
     paragraphs = [re.sub(r"\s+", " ", p) for p in text.split("\n\n")]
