@@ -56,7 +56,8 @@ def measure(name: str, size: str, k: int, steps: int, rounds: int) -> dict[str, 
         for x, y in zip(last[True], last[False])
         for a, b in zip(x.method.parameters(), y.method.parameters())
     ]
-    apart = max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-6)) for a, b in pairs)
+    with torch.no_grad():
+        apart = max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-6)) for a, b in pairs)
     return {
         "together": least[True],
         "single": least[False],
