@@ -109,7 +109,7 @@ def evaluate(method, domain: Domain, *, batch_size: int = 512, side: str = "targ
     ----------
     method : Method or Run
     domain : Domain
-        With labels. Beside this function only :func:`stream` reads those of a target, for its accuracies.
+        With labels. Those of a target are read here and in :func:`stream`, for accuracies, and by bounds (``oracle``).
     batch_size : int
     side : {"source", "target"}
         As for :func:`outputs`.

@@ -74,9 +74,12 @@ class Stream:
 
     @property
     def per_domain(self) -> dict[str, float]:
-        """Accuracy on each domain, NaN for one without labels."""
-        rows = self._rows(self.domain)
-        return {n: _share_right(self.predicted[at], self.labels[at]) for n, at in zip(self.names, rows)}
+        """Accuracy on each domain, over all its visits where it comes again; NaN for one without labels."""
+        visits: dict[str, list[np.ndarray]] = {}
+        for name, at in zip(self.names, self._rows(self.domain)):
+            visits.setdefault(name, []).append(at)
+        rows = {name: np.concatenate(parts) for name, parts in visits.items()}
+        return {name: _share_right(self.predicted[at], self.labels[at]) for name, at in rows.items()}
 
     @property
     def history(self) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Streams: every example answered once, before it is learned from; order, resets, labels, and what is refused."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -228,6 +229,8 @@ def test_accuracies_by_hand():
     assert np.isnan(answered.per_batch[3])
     assert list(answered.per_domain) == ["a", "b", "c"]
     assert list(answered.per_domain.values())[:2] == pytest.approx([2 / 3, 1.0])
+    again = replace(answered, names=("a", "b", "a"), labels=np.array([0, 0, 0, 1, 0, 1]))
+    assert again.per_domain == pytest.approx({"a": 2 / 4, "b": 1.0})
     history = answered.history
     assert list(history) == ["batch", "domain", "n", "accuracy", "entropy"]
     assert history["n"].tolist() == [2, 1, 2, 1]
