@@ -169,6 +169,20 @@ def test_lambda_does_not_touch_the_discriminators_own_gradient():
     assert torch.equal(gradients[0], gradients[2])
 
 
+@pytest.mark.parametrize("lambda_", [0.0, 0.5, 2.0])
+def test_the_discriminators_gradient_reaches_the_features_reversed_and_scaled(lambda_):
+    """The domain loss as the method has it, beside the same loss without a reversal."""
+    method = shallow(lambda_=lambda_, hidden=5)
+    source, target = batch_pair()
+    features = list(method.backbone.parameters())
+    reversed_ = torch.autograd.grad(method.losses(source, target, 0.5)["domain"], features)
+    logits = method.domain_logits(method.features(torch.cat([source.x, target.x])))
+    plain = torch.autograd.grad(losses.domain_adversarial(logits[:12], logits[12:]), features)
+    assert any(g.abs().max() > 1e-3 for g in plain)
+    for with_reversal, without in zip(reversed_, plain):
+        assert torch.allclose(with_reversal, -lambda_ * without, atol=1e-7)
+
+
 def test_the_label_loss_reads_the_source_and_the_domain_loss_both():
     method = shallow()
     source, target = batch_pair()
@@ -290,8 +304,11 @@ def test_digits_of_another_writer_gain_more_than_two_standard_errors():
         "seeds": 3,
     }
 
-    def runs(name):
-        return fit(lambda s: methods.build(name, source, backbone=backbone, seed=s), source, adapt, **options)
+    def runs(name, **hyperparameters):
+        def make(s):
+            return methods.build(name, source, backbone=backbone, seed=s, **hyperparameters)
+
+        return fit(make, source, adapt, **options)
 
     plain, adapted = runs("source_only"), runs("dann")
     for name, group in (("source_only", plain), ("dann", adapted)):
@@ -304,3 +321,10 @@ def test_digits_of_another_writer_gain_more_than_two_standard_errors():
         return metrics.a_distance(run.snapshots[-1].source_features, run.snapshots[-1].target_features)
 
     assert np.mean([distance(r) for r in adapted]) < np.mean([distance(r) for r in plain])
+
+    # With the reversal shut the discriminator wins; with it open, its loss stays near chance.
+    def last_losses(group):
+        return [run.history["domain"].iloc[-5:].mean() for run in group]
+
+    assert np.mean(last_losses(runs("dann", lambda_=0.0))) < math.log(2)
+    assert last_losses(adapted) == pytest.approx([2 * math.log(2)] * 3, abs=0.2)
