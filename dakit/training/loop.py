@@ -168,9 +168,9 @@ class Loop:
                 p.grad = None
             self.scaler.scale(stacked.sum()).backward()
             self.scaler.step(optimiser)
+            self.scaler.update()  # after every turn: a phase may come several times, and its optimiser with it
             names += tuple(terms) if len(self.phases) == 1 else tuple(f"{phase}.{t}" for t in terms)
             values.append(stacked.detach())
-        self.scaler.update()
         self.pending.append((names, values[0] if len(values) == 1 else torch.cat(values)))
 
     def take_turn(self, phase: str, parameters: list) -> None:

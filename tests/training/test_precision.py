@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from dakit import methods
-from dakit.training import fit, precision
+from dakit.training import fit, precision, start
 from dakit.training.batches import Batches
+from dakit.training.loop import Loop
 from tests.training.toys import QUICK, blobs, pictures, same, weights
 
 CPU = torch.device("cpu")
@@ -99,6 +100,16 @@ def test_a_method_that_cannot_be_tried_still_gets_an_answer(caplog):
     with caplog.at_level(logging.INFO, logger="dakit"):
         assert precision.choose(method, *samples()) == precision.Choice("float32", "contiguous")
     assert "taking plain float32" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["mcd", "dann"])
+def test_a_scaled_loss_takes_the_same_path_in_one_phase_and_in_several(name, monkeypatch):
+    """As fp16 has it on a GPU; mcd's last phase comes four times in a step."""
+    domains = blobs(), blobs(100, shift=2.0, seed=1, name="moved")
+    plain = weights(fit(name, *domains, **QUICK))
+    monkeypatch.setattr(start, "Loop", lambda *given, scaler, **more: Loop(*given, scaler=True, **more))
+    for key, value in weights(fit(name, *domains, **QUICK)).items():
+        torch.testing.assert_close(value, plain[key], atol=1e-5, rtol=1e-4)
 
 
 @needs_bf16
