@@ -118,7 +118,7 @@ def on_sparse_rows(
     rate: float,
     seed: int,
     width: int = HIDDEN,
-    passes: int = PASSES,
+    passes: int | None = None,
 ) -> Callable[[Any], np.ndarray]:
     """Train on scipy's CSR matrices; returns the function that predicts."""
     rng = np.random.RandomState(seed)  # the generator of the authors' code, in its order
@@ -128,7 +128,9 @@ def on_sparse_rows(
     def one_pass(rest, drawn):
         _pass_over_rows(wt, *sparse, ys, drawn, *rest, lambda_, rate)
 
-    best, (b, v, c, _, _) = _train(rng, one_pass, lambda: xv @ wt, wt, ys, yv, xt.shape[0], lambda_, passes)
+    best, (b, v, c, _, _) = _train(
+        rng, one_pass, lambda: xv @ wt, wt, ys, yv, xt.shape[0], lambda_, width, passes
+    )
     return lambda x: _labels(x @ best, b, v, c)
 
 
@@ -160,13 +162,12 @@ def _labels(z: np.ndarray, b: np.ndarray, v: np.ndarray, c: np.ndarray) -> np.nd
     return ((1 / (1 + np.exp(-(z + b)))) @ v.T + c).argmax(1)
 
 
-def _train(rng, one_pass, held_out, first_layer, ys, yv, m, lambda_, passes=PASSES):
+def _train(rng, one_pass, held_out, first_layer, ys, yv, m, lambda_, width=HIDDEN, passes=None):
     """Passes until the held-out error has stopped to fall; first layer and the rest as they were at its minimum."""
-    width = first_layer.shape[1]
     v = np.ascontiguousarray(_initial(rng, 2, width))
     rest = (np.zeros(width), v, np.zeros(2), np.zeros(width), np.zeros(1))
     least, go_on_until, best = 2.0, PATIENCE, None
-    for t in range(passes):
+    for t in range(PASSES if passes is None else passes):
         drawn = rng.randint(m, size=len(ys)) if lambda_ > 0 else np.zeros(0, dtype=np.int64)
         one_pass(rest, drawn)
         if yv is None:
