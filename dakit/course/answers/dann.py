@@ -1,7 +1,8 @@
-"""Exercises of the chapter on DANN: the reversal, and how its weight grows."""
+"""Exercises of the chapter on DANN: the reversal, how its weight grows, and what a domain loss proves."""
 
 import math
 
+import numpy as np
 import torch
 
 from dakit.course.exercises import Exercise, Mistake
@@ -84,6 +85,51 @@ def _slow(progress):
     return 2 / (1 + math.exp(-progress)) - 1
 
 
+def least_loss(p, q):
+    """Domain loss, in nats, of the best discriminator for shares p (source) and q (target)."""
+    says_target = q / (p + q)
+    return -(p * np.log(1 - says_target)).sum() - (q * np.log(says_target)).sum()
+
+
+def _one_half(p, q):
+    return 2 * math.log(2)
+
+
+def _mean_of_two(p, q):
+    return least_loss(p, q) / 2
+
+
+def _turned(p, q):
+    says_target = p / (p + q)
+    return -(p * np.log(1 - says_target)).sum() - (q * np.log(says_target)).sum()
+
+
+def _share_alone(p, q):
+    return -(p * np.log(1 - q)).sum() - (q * np.log(q)).sum()
+
+
+def _source_alone(p, q):
+    return -(p * np.log(p / (p + q))).sum()
+
+
+def _target_alone(p, q):
+    return -(q * np.log(q / (p + q))).sum()
+
+
+def _in_bits(p, q):
+    return least_loss(p, q) / math.log(2)
+
+
+def _gap(p, q):
+    return 2 * math.log(2) - least_loss(p, q)
+
+
+def _shares(rng):
+    k = int(rng.integers(3, 7))
+    p, q = rng.dirichlet(np.ones(k), 2) * 0.95 + 0.05 / k
+    return p, q
+
+
 EXERCISES = {
     "reverse": Exercise(
         task="Return `x` unchanged, and send `-lambda_` times the gradient back through it.",
@@ -151,5 +197,45 @@ EXERCISES = {
             "`math.exp(-10 * progress)` is the only transcendental part.",
         ),
         well_done="Nearly 1 after a third of training: the discriminator gets a head start, but a short one.",
+    ),
+    "least_loss": Exercise(
+        task="From the shares p (source) and q (target) of each feature value, return the smallest domain loss that a "
+        "discriminator can reach: the mean over the source plus the mean over the target, in nats.",
+        answer=least_loss,
+        fresh=_shares,
+        mistakes=(
+            Mistake(
+                _one_half,
+                "2 ln 2 is what a discriminator pays that always says one half. It is the best one only if p = q.",
+            ),
+            Mistake(
+                _mean_of_two,
+                "You took the mean of the two terms, which is ln 2 at chance. DANN's domain loss is their sum.",
+            ),
+            Mistake(
+                _turned,
+                "The two domains are exchanged: your discriminator says the wrong one, and pays more than 2 ln 2.",
+            ),
+            Mistake(
+                _share_alone,
+                'You say "target" with probability q. But q is the share of the value within the target; how much '
+                "of what has this value is target depends on p as well.",
+            ),
+            Mistake(_source_alone, "That is the term of the source. The target's is missing."),
+            Mistake(_target_alone, "That is the term of the target. The source's is missing."),
+            Mistake(_in_bits, "Your loss is in bits. Take the natural logarithm."),
+            Mistake(
+                _gap,
+                "That is how far the best discriminator stays below 2 ln 2. The loss itself is asked for.",
+            ),
+        ),
+        hints=(
+            'Each value can be answered on its own. If the discriminator says "target" with probability d there, '
+            "this value adds `-p * log(1 - d) - q * log(d)` to the loss.",
+            "Set the derivative in d to zero: p / (1 - d) = q / d. So d = q / (p + q).",
+            "Put d back: `-(p * np.log(1 - d)).sum() - (q * np.log(d)).sum()`.",
+        ),
+        well_done="It is 2 ln 2 only if p = q, and no discriminator lies below it. So a loss under 2 ln 2 shows that p "
+        "and q differ; a loss of 2 ln 2 may only show that this discriminator is not the best.",
     ),
 }

@@ -626,11 +626,39 @@ if course.check("dann.lambda_at", lambda_at).passed:
 # course.solution("dann.lambda_at")
 
 # %% [markdown]
-# **3.** Put λ in both places: as the layer's `lambda_` *and* as a factor of the domain loss. Which weight do the
+# **3.** What does a domain loss prove? Let the features take only k values, with shares `p` in the source and `q` in
+# the target, all above 0. A discriminator is then k numbers: the probability of "target" that it gives to each value.
+# Return the smallest domain loss that a discriminator can reach. As in the formula, it is the *sum* of the mean over
+# the source and the mean over the target.
+
+
+# %%
+def least_loss(p, q):
+    """Domain loss, in nats, of the best discriminator for shares p (source) and q (target)."""
+    # solution: it says "target" with probability q / (p + q)
+    says_target = q / (p + q)
+    return -(p * np.log(1 - says_target)).sum() - (q * np.log(says_target)).sum()
+    # end solution
+
+
+if course.check("dann.least_loss", least_loss).passed:
+    for share in (0.5, 0.7, 0.9):
+        p, q = np.array([share, 1 - share]), np.array([1 - share, share])
+        print(
+            f"shares {p.round(1)} and {q.round(1)}: at best {least_loss(p, q):.3f},",
+            f"always one half {2 * math.log(2):.3f}",
+        )
+
+# %%
+# course.hint("dann.least_loss")
+# course.solution("dann.least_loss")
+
+# %% [markdown]
+# **4.** Put λ in both places: as the layer's `lambda_` *and* as a factor of the domain loss. Which weight do the
 # features get, which the discriminator? Why is that no longer one knob? (Write it down, then check with the
 # gradients above.)
 #
-# **4.** Take digits 0, 1 and 2 alone as the target of the image task (`other.subset(other.y < 3)`) and run it again.
+# **5.** Take digits 0, 1 and 2 alone as the target of the image task (`other.subset(other.y < 3)`) and run it again.
 # Predict the gain first.
 #
 # ## What the paper reports, and what was reproduced
