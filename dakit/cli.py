@@ -364,6 +364,7 @@ def chapters_run(
     if as_json:
         terminal.print_json({"profile": profile, "chapters": [r.as_dict() for r in rows]})
     else:
-        terminal.print_rows(f"Chapters, profile {profile}", {r.name: r.as_dict() for r in rows})
+        shown = {r.name: {k: v for k, v in r.as_dict().items() if k != "name"} for r in rows}
+        terminal.print_rows(f"Chapters, profile {profile}", shown)
     if any(not r.ok for r in rows):
         raise typer.Exit(1)
