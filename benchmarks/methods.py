@@ -292,7 +292,10 @@ def page(args: argparse.Namespace) -> None:
     from dakit.bench.methods_page import methods_page
 
     costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
-    text, html = methods_page(rows(), costs, settings=WORLDS)
+    done = [
+        r for r in rows() if r["seed"] < args.seeds
+    ]  # the first seeds, as a run that was stopped has more of some
+    text, html = methods_page(done, costs, settings=WORLDS)
     print(text)
     args.html.parent.mkdir(parents=True, exist_ok=True)
     args.html.write_text(html, encoding="utf-8")
