@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from dakit import losses
-from dakit.methods.generalize.risks import by_domain, risks
+from dakit.methods.generalize.risks import annealed, by_domain, risks
 from dakit.methods.method import Batch, Method
 from dakit.methods.parameters import check_real
 
@@ -77,7 +77,7 @@ class IRM(Method):
 
     def weight_at(self, progress: float) -> float:
         """λ_p: 1 before ``anneal``, λ from there on."""
-        return 1.0 if progress < self.anneal or self.anneal == 1 else self.lambda_
+        return annealed(self.lambda_, progress, self.anneal, before=1.0)
 
     def losses(self, source: Batch, target: Batch | None, progress: float) -> dict[str, Tensor]:
         logits, parts, smoothing = self.logits(source.x), source.parts(), self.label_smoothing

@@ -10,7 +10,7 @@ from torch import Tensor
 from dakit import losses
 from dakit.methods.method import Batch
 
-__all__ = ["by_domain", "risks"]
+__all__ = ["annealed", "by_domain", "risks"]
 
 
 def by_domain(values: Tensor, parts: Sequence[Batch]) -> tuple[Tensor, ...]:
@@ -24,3 +24,8 @@ def risks(logits: Tensor, parts: Sequence[Batch], *, label_smoothing: float = 0.
     return torch.stack(
         [losses.cross_entropy(z, part.y, label_smoothing=label_smoothing) for z, part in pairs]
     )
+
+
+def annealed(weight: float, progress: float, share: float, *, before: float) -> float:
+    """``before`` over the first ``share`` of the training, ``weight`` from there on; with a share of 1 never."""
+    return before if progress < share or share == 1 else weight

@@ -29,7 +29,7 @@ averages.
 
 from torch import Tensor
 
-from dakit.methods.generalize.risks import risks
+from dakit.methods.generalize.risks import annealed, risks
 from dakit.methods.method import Batch, Method
 from dakit.methods.parameters import check_real
 
@@ -72,7 +72,7 @@ class VREx(Method):
 
     def weight_at(self, progress: float) -> float:
         """β_p: 1 before ``anneal``, β from there on."""
-        return 1.0 if progress < self.anneal or self.anneal == 1 else self.beta
+        return annealed(self.beta, progress, self.anneal, before=1.0)
 
     def losses(self, source: Batch, target: Batch | None, progress: float) -> dict[str, Tensor]:
         each = risks(self.logits(source.x), source.parts(), label_smoothing=self.label_smoothing)
