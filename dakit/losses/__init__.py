@@ -7,7 +7,7 @@ would make a GPU wait at every step.
 # Not lazily: `mmd`, `coral` and others name a function and its file, and the function has to win.
 from dakit.losses.adversarial import domain_adversarial
 from dakit.losses.central_moments import cmd
-from dakit.losses.classification import cross_entropy, entropy
+from dakit.losses.classification import cross_entropy, entropy, marginal_entropy
 from dakit.losses.classifier_discrepancy import classifier_discrepancy
 from dakit.losses.conditioning import certainty, multilinear, randomised_multilinear
 from dakit.losses.confusion import class_confusion
@@ -21,7 +21,6 @@ from dakit.losses.joint_transport import joint_transport_costs
 from dakit.losses.linear_mmd import linear_mmd
 from dakit.losses.local_mmd import local_mmd
 from dakit.losses.margin_disparity import margin_disparity
-from dakit.losses.marginal import marginal_entropy
 from dakit.losses.mmd import median_bandwidth, mmd
 from dakit.losses.open_set import entropy_separation, neighbourhood_entropy, unknown_boundary
 from dakit.losses.sliced_wasserstein import sliced_wasserstein_discrepancy

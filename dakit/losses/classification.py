@@ -88,6 +88,41 @@ def entropy(logits: Tensor) -> Tensor:
     )
 
 
+def marginal_entropy(logits: Tensor) -> Tensor:
+    """Entropy of the mean prediction of a batch, in nats: ``- sum_k m_k log m_k`` with ``m = mean_i softmax(z_i)``.
+
+    It is largest if every class gets an equal share of the batch. Maximised beside a small :func:`entropy` of each
+    example, it keeps them from all falling into one class; the difference of the two is the mutual information of
+    example and class. The Kullback-Leibler divergence of ``m`` from equal shares is ``log k`` minus it.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, k)
+
+    Returns
+    -------
+    Tensor, scalar in [0, log k]
+
+    Raises
+    ------
+    ValueError
+        If ``logits`` is not of shape (n, k), or empty.
+
+    References
+    ----------
+    Krause, Perona, Gomes (2010). Discriminative clustering by regularized information maximization. NIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> marginal_entropy(torch.tensor([[100.0, 0.0], [0.0, 100.0]]))  # each sure, the classes even: log 2
+    tensor(0.6931)
+    """
+    _check_logits(logits)
+    mean = functional.softmax(logits, dim=1).mean(dim=0)
+    return -(mean * mean.clamp(min=torch.finfo(mean.dtype).tiny).log()).sum()
+
+
 def _check_logits(logits: Tensor) -> None:
     if logits.ndim != 2 or 0 in logits.shape:
         raise ValueError(
