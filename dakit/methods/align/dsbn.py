@@ -149,7 +149,7 @@ class DSBN(Method):
         return {"label": label, "pseudo": losses.cross_entropy(self.head(ft), pseudo)}
 
     def semantic(self, fs: Tensor, ft: Tensor, y: Tensor) -> Tensor:
-        """1/(k d) Σ_c |C_S^c - C_T^c|², after the batch has moved the running class means (in training)."""
+        """``1/(k d) Σ_c |C_S^c - C_T^c|²``, after the batch has moved the running class means (in training)."""
         means = []
         for f, labels, past in zip((fs, ft), (y, self.head(ft).detach().argmax(1)), self.centres):
             one_hot = nn.functional.one_hot(labels, self.num_classes).to(f.dtype)

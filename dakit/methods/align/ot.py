@@ -74,7 +74,7 @@ class OT(DomainAdapter):
     cost_ : float
         Σ_ij γ_ij ||xs_i - xt_j||², in squared units of the features.
     marginal_error_ : float
-        Σ_i |Σ_j γ_ij - 1/n| + Σ_j |Σ_i γ_ij - 1/m|.
+        ``Σ_i |Σ_j γ_ij - 1/n| + Σ_j |Σ_i γ_ij - 1/m|``.
     classes_, estimator_
 
     Examples
